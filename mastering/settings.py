@@ -1,0 +1,121 @@
+"""Settings: environment variables, read once at the start into one frozen object.
+
+==========================  ==========================================================================================
+MASTERING_DATABASE_URL      `sqlite:///FILE` or `postgresql://…`; by default the file `mastering.db` in the data folder
+MASTERING_DATA_DIR          where files are kept; by default `data` where the process starts
+MASTERING_HOST              the address to listen on; by default 127.0.0.1
+MASTERING_PORT              the port to listen on; by default 8000
+MASTERING_ADMIN_TOKEN       the token of the first admin, instead of one that the first start makes up
+MASTERING_SECRET_KEY        the key that credentials are encrypted with, at least 32 characters
+MASTERING_SECRET_KEY_FILE   a file that holds that key, instead
+MASTERING_LOG_FORMAT        `console` or `json`; by default console
+==========================  ==========================================================================================
+
+A setting that cannot be used stops the start with a sentence that names it. An empty variable counts as one that is not there. Secrets
+are not part of the object's `repr`, and no sentence quotes them.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from enum import StrEnum
+from importlib.util import find_spec
+from pathlib import Path
+from typing import Any
+
+from mastering.errors import SettingInvalid
+
+_PREFIX = "MASTERING_"
+_SHORTEST_KEY = 32
+
+
+class LogFormat(StrEnum):
+    """How log lines are written: for people, or for machines."""
+
+    console = "console"
+    json = "json"
+
+
+@dataclass(frozen=True, slots=True)
+class Settings:
+    """What a process was started with. Made by `from_environment`."""
+
+    database_url: str = field(repr=False)
+    data_dir: Path
+    host: str
+    port: int
+    admin_token: str | None = field(repr=False)
+    secret_key: str | None = field(repr=False)
+    log_format: LogFormat
+
+    @classmethod
+    def from_environment(cls, env: Mapping[str, str], **overrides: Any) -> Settings:
+        """Settings from variables; `overrides`, by the names above in lower case without prefix, win where they are not `None`.
+
+        Raises `SettingInvalid`, which names the setting.
+        """
+        said = {name[len(_PREFIX) :].lower(): text for name, text in env.items() if name.startswith(_PREFIX) and text != ""}
+        said |= {name: str(value) for name, value in overrides.items() if value is not None}
+        data_dir = Path(said.get("data_dir", "data"))
+        return cls(
+            database_url=_database_url(said.get("database_url"), data_dir),
+            data_dir=data_dir,
+            host=said.get("host", "127.0.0.1"),
+            port=_port(said.get("port", "8000")),
+            admin_token=_admin_token(said.get("admin_token")),
+            secret_key=_secret_key(said.get("secret_key"), said.get("secret_key_file")),
+            log_format=_log_format(said.get("log_format", LogFormat.console.value)),
+        )
+
+
+def _database_url(text: str | None, data_dir: Path) -> str:
+    """The address as the engine wants it, with the driver's name in it. The one given may hold a password and is not quoted."""
+    if text is None:
+        return f"sqlite:///{data_dir / 'mastering.db'}"
+    scheme, _, rest = text.partition("://")
+    if scheme == "sqlite":
+        if rest in {"", "/", "/:memory:"}:
+            raise _invalid("DATABASE_URL", "an SQLite database needs a file: sqlite:///path/to/mastering.db")
+        return text
+    if scheme in {"postgresql", "postgres", "postgresql+psycopg"} and rest:
+        if find_spec("psycopg") is None:
+            raise _invalid("DATABASE_URL", "PostgreSQL needs its driver; install the package with its extra: mastering[postgres]")
+        return f"postgresql+psycopg://{rest}"
+    raise _invalid("DATABASE_URL", "must begin with sqlite:/// or postgresql://")
+
+
+def _port(text: str) -> int:
+    if not (text.isascii() and text.isdigit() and 0 < int(text) < 65_536):
+        raise _invalid("PORT", f"must be a number from 1 to 65535, not {text!r}")
+    return int(text)
+
+
+def _admin_token(text: str | None) -> str | None:
+    if text is not None and not (text.isascii() and text.isprintable() and " " not in text):
+        raise _invalid("ADMIN_TOKEN", "must be ASCII characters without blanks, as it travels in a header")
+    return text
+
+
+def _secret_key(text: str | None, file: str | None) -> str | None:
+    if file is not None:
+        if text is not None:
+            raise _invalid("SECRET_KEY_FILE", f"is set beside {_PREFIX}SECRET_KEY; set one of the two")
+        try:
+            text = Path(file).read_text(encoding="utf-8").strip()
+        except (OSError, UnicodeDecodeError) as fault:
+            raise _invalid("SECRET_KEY_FILE", f"cannot be read: {file}") from fault
+    if text is not None and len(text) < _SHORTEST_KEY:
+        raise _invalid("SECRET_KEY" if file is None else "SECRET_KEY_FILE", f"must have at least {_SHORTEST_KEY} characters")
+    return text
+
+
+def _log_format(text: str) -> LogFormat:
+    try:
+        return LogFormat(text)
+    except ValueError:
+        raise _invalid("LOG_FORMAT", f"must be console or json, not {text!r}") from None
+
+
+def _invalid(name: str, message: str) -> SettingInvalid:
+    return SettingInvalid(f"{_PREFIX}{name}: {message}")
