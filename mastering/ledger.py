@@ -1,0 +1,351 @@
+"""The ledger: the only writer of users, accounts and history (SPEC §13).
+
+A walk opens a ledger inside its transaction, loads what it will touch, changes it through the few verbs below, and flushes once.
+Every verb changes the values in memory *and* writes the event that tells of it, so there is no change without history and no history
+without change; `flush` puts both into the same transaction, thousands of rows to a statement.
+
+An event belongs to one chain: the user's if there is a user, else the account's, the app's or the org's. Its `body` is canonical JSON and
+holds no personal data; what is personal (attribute values, logins, external ids) lies beside it in `values`, salted, and the body holds
+only the SHA-256 of it. The event's hash is SHA-256 over the previous event's hash and the body, so that erasing a person's values leaves
+a chain that still verifies.
+"""
+
+from __future__ import annotations
+
+import secrets
+from collections.abc import Collection, Iterator, Mapping
+from dataclasses import dataclass, field
+from datetime import datetime
+from hashlib import sha256
+from typing import Any, Protocol
+
+from sqlalchemy import delete
+from sqlmodel import Session, col
+
+from mastering.clock import wire
+from mastering.errors import NotFound
+from mastering.ids import Ids
+from mastering.rules.expressions import Value
+from mastering.rules.lifecycle import NOBODY, Status, Trigger, move, next_status
+from mastering.rules.people import Account, Hold, User
+from mastering.rules.ranking import Link
+from mastering.rules.text import fold_login
+from mastering.store import bulk, people, tables
+from mastering.store.documents import canonical
+
+_EVENT_COLUMNS = ("id", "subject", "seq", "at", "type", "run_id", "body", "values_json", "hash")
+_SALT_BYTES = 16
+_SALTS_AT_ONCE = 64
+
+
+class Chained(Protocol):
+    """Anything that is the head of a chain of history."""
+
+    id: str
+    history_seq: int
+    history_hash: bytes
+
+
+@dataclass(frozen=True, slots=True)
+class Actor:
+    """Who did it: an admin's token, an app and its run, the schedule, or the service itself."""
+
+    type: str
+    id: str
+    name: str
+
+    def document(self) -> dict[str, str]:
+        """The actor as history and the wire show it."""
+        return {"type": self.type, "id": self.id, "name": self.name}
+
+
+@dataclass(frozen=True, slots=True)
+class Why:
+    """The decision behind a change: rule, reason, authority and the facts it saw (SPEC §§5.5, 13). Empty for an admin's own act."""
+
+    rule: str | None = None
+    reason: str | None = None
+    authority: str | None = None
+    row: int | None = None
+    facts: Mapping[str, Any] = field(default_factory=dict)
+
+    def document(self) -> dict[str, Any]:
+        """What of it there is to tell."""
+        told: dict[str, Any] = {}
+        if self.rule is not None:
+            told["rule"] = self.rule
+        if self.reason is not None:
+            told["reason"] = self.reason
+        if self.authority is not None:
+            told["authority"] = self.authority
+        if self.row is not None:
+            told["row"] = self.row
+        if self.facts:
+            told["facts"] = dict(self.facts)
+        return told
+
+
+BY_HAND = Why()
+
+
+class Ledger:
+    """The working set of one transaction. Not shared between threads."""
+
+    def __init__(
+        self,
+        session: Session,
+        now: datetime,
+        actor: Actor,
+        *,
+        run_id: str | None = None,
+        plan_hash: str | None = None,
+        ids: Ids | None = None,
+    ) -> None:
+        self.session = session
+        self.at = wire(now)
+        self.users: dict[str, User] = {}
+        self.accounts: dict[str, Account] = {}
+        self._actor = actor.document()
+        self._run_id = run_id
+        self._run = {"id": run_id, "planHash": plan_hash} if run_id else None
+        self._new: set[str] = set()
+        self._touched: dict[str, User | Account] = {}
+        self._renamed: set[str] = set()
+        self._events: list[bulk.Row] = []
+        self.ids = ids or Ids()
+        self._salts = _salts()
+
+    # -- loading ------------------------------------------------------------------------------------------------------
+
+    def load_users(self, ids: Collection[str]) -> None:
+        """Load these users and their accounts for changing, unless they are loaded already."""
+        wanted = [user_id for user_id in ids if user_id not in self.users]
+        for user in people.users(self.session, wanted, lock=True).values():
+            self.users[user.id] = user
+            user.links = [self.accounts.setdefault(account.id, account) for account in user.links]
+
+    def load_accounts(self, ids: Collection[str]) -> None:
+        """Load these accounts, and the users they are linked to."""
+        wanted = [account_id for account_id in ids if account_id not in self.accounts]
+        found = people.accounts(self.session, wanted)
+        self.load_users({account.user_id for account in found.values() if account.user_id})
+        for account in found.values():
+            self.accounts.setdefault(account.id, account)
+
+    def user(self, user_id: str) -> User:
+        """A user, loaded if need be; raises `NotFound`."""
+        self.load_users([user_id])
+        if user_id not in self.users:
+            raise NotFound(f"Not found: Resource not found: {user_id} (User)")
+        return self.users[user_id]
+
+    def account(self, account_id: str) -> Account:
+        """An account, loaded if need be; raises `NotFound`."""
+        self.load_accounts([account_id])
+        if account_id not in self.accounts:
+            raise NotFound(f"Not found: Resource not found: {account_id} (AppUser)")
+        return self.accounts[account_id]
+
+    # -- users --------------------------------------------------------------------------------------------------------
+
+    def create(self, profile: dict[str, Value], why: Why = BY_HAND, *, account: Account | None = None) -> User:
+        """A new user, PENDING_ACTIVATION, with this complete profile; made from `account` where an import or a reviewer made it."""
+        login = str(profile["login"])
+        user = User(self.ids.new("00u"), next_status(NOBODY, Trigger.create), login, profile, created=self.at, last_updated=self.at)
+        user.status_changed = self.at
+        self.users[user.id] = user
+        self._new.add(user.id)
+        if account is not None:
+            self._attach(account, user, why)
+        values = {"attributes": {name: {"old": None, "new": value} for name, value in profile.items()}}
+        self._user_event(user, "user.create", why, {"trigger": "create", "from": None, "to": user.status.value}, values, account)
+        return user
+
+    def move(
+        self, user: User, trigger: Trigger, why: Why = BY_HAND, *, new: Mapping[str, Value] | None = None, account: Account | None = None
+    ) -> None:
+        """Move a user's status through the machine, and map `new` attribute values in the same event; raises `IllegalMove`."""
+        before = user.status
+        user.status = next_status(before, trigger)
+        user.pending_when_deactivated = before is Status.PENDING_ACTIVATION and user.status is Status.DEACTIVATED
+        user.status_changed = user.last_updated = self.at
+        if user.status is Status.ACTIVE:
+            user.activated = self.at
+        values = {"attributes": self._assign(user, new)} if new else {}
+        body = {"trigger": trigger.value, "from": before.value, "to": user.status.value}
+        self._user_event(user, f"user.{trigger.value}", why, body, values, account)
+
+    def change_profile(
+        self, user: User, new: Mapping[str, Value], why: Why = BY_HAND, *, account: Account | None = None, kind: str = "user.update"
+    ) -> None:
+        """Give attributes new values, `None` clearing one. `account` has been changed in the same breath, if given."""
+        attributes = self._assign(user, new)
+        user.last_updated = self.at
+        self._user_event(user, kind, why, {}, {"attributes": attributes}, account)
+
+    def set_hold(self, user: User, hold: Hold | None, why: Why = BY_HAND, *, expired: bool = False) -> None:
+        """Set, replace or lift an admin hold (SPEC §7)."""
+        user.hold = hold
+        user.last_updated = self.at
+        kind = "user.hold.set" if hold else ("user.hold.expired" if expired else "user.hold.lifted")
+        body = {"hold": {"until": hold.until, "since": hold.since, "by": hold.by} if hold else None}
+        self._user_event(user, kind, why, body, {"holdReason": hold.reason} if hold else {}, None)
+
+    def delete(self, user: User, why: Why = BY_HAND) -> None:
+        """Delete a deactivated user: the links and their digests are forgotten, the history stays (SPEC §2)."""
+        move(user, Trigger.delete)
+        self._user_event(user, "user.delete", why, {"trigger": "delete", "from": Status.DEACTIVATED.value, "to": "deleted"}, {}, None)
+        self._touched.pop(user.id, None)
+        for account in user.links:
+            self._touched.pop(account.id, None)
+        self.session.execute(delete(tables.AppUser).where(col(tables.AppUser.user_id) == user.id))
+        self.session.execute(delete(tables.User).where(col(tables.User.id) == user.id))
+        del self.users[user.id]
+
+    # -- accounts -----------------------------------------------------------------------------------------------------
+
+    def enlist(self, account: Account) -> None:
+        """Take a new account into the working set. The verb that says what it is for comes next."""
+        self.accounts[account.id] = account
+        self._new.add(account.id)
+        self._touched[account.id] = account
+
+    def touch(self, account: Account) -> None:
+        """Have an account written whose bookkeeping changed (its digest, its last run) and nothing that history tells."""
+        self._touched[account.id] = account
+
+    def link(self, account: Account, user: User, why: Why, kind: str = "account.link") -> None:
+        """Link an account to a user; who had its place is released first (SPEC §6). Links again what had been released."""
+        for other in user.links:
+            if other.app_id == account.app_id and other.id != account.id and not other.released:
+                self.release(other, user, why, "account.replaced")
+        self._attach(account, user, why)
+        self._user_event(user, kind, why, {}, {}, account)
+
+    def release(self, account: Account, user: User, why: Why, kind: str = "account.release") -> None:
+        """Take an account's say away; it stays linked and watched (SPEC §3)."""
+        account.released = True
+        account.unheeded = account.unheeded_reason = None
+        self._user_event(user, kind, why, {}, {}, account)
+
+    def note_account(self, account: Account, why: Why, kind: str, values: Mapping[str, Any] | None = None) -> None:
+        """Tell of an account that the walk has changed: in its user's chain if it is linked, else in its own."""
+        user = self.users.get(account.user_id) if account.user_id else None
+        if user is not None:
+            self._user_event(user, kind, why, {}, dict(values or {}), account)
+        else:
+            self._event(account, kind, why, {"account": _account_document(account)}, {"externalId": account.external_id, **(values or {})})
+            self._touched[account.id] = account
+
+    # -- the rest of the org ------------------------------------------------------------------------------------------
+
+    def note(self, subject: Chained, kind: str, body: Mapping[str, Any], why: Why = BY_HAND) -> None:
+        """Tell of a change of an app, a mapping, the ranking, the org, a token or a run. The caller saves the subject's row."""
+        self._event(subject, kind, why, dict(body), {})
+
+    # -- writing ------------------------------------------------------------------------------------------------------
+
+    def flush(self) -> None:
+        """Write all of it: releases first, so that a place is free before it is taken; then users, accounts and history."""
+        users = [row for row in self._touched.values() if isinstance(row, User)]
+        accounts = [row for row in self._touched.values() if isinstance(row, Account)]
+        session, new = self.session, self._new
+        self._free_logins(users)
+        bulk.update(session, tables.AppUser, ("released",), [(True, a.id) for a in accounts if a.released and a.id not in new])
+        bulk.insert(session, tables.User, people.USER_COLUMNS, [people.user_row(u) for u in users if u.id in new])
+        bulk.update(session, tables.User, people.USER_COLUMNS[:-1], [people.user_row(u) for u in users if u.id not in new])
+        bulk.insert(session, tables.AppUser, people.ACCOUNT_COLUMNS, [people.account_row(a) for a in accounts if a.id in new])
+        bulk.update(session, tables.AppUser, people.ACCOUNT_COLUMNS[:-1], [people.account_row(a) for a in accounts if a.id not in new])
+        bulk.insert(session, tables.HistoryEvent, _EVENT_COLUMNS, self._events)
+        self._touched.clear()
+        self._new.clear()
+        self._renamed.clear()
+        self._events.clear()
+
+    def _free_logins(self, users: list[User]) -> None:
+        """Logins may change hands within one flush: who gives one up steps aside first, since unique indexes look at every row as it comes."""
+        aside = [(f"\x01{user.id}", user.id) for user in users if user.id in self._renamed and user.id not in self._new]
+        if len(aside) > 1 or any(user.id in self._new for user in users):
+            bulk.update(self.session, tables.User, ("login_key",), aside)
+
+    # -- inside -------------------------------------------------------------------------------------------------------
+
+    def _attach(self, account: Account, user: User, why: Why) -> None:
+        """Make an account this user's, waiting and ignored no more; who had it before is told."""
+        former = self.users.get(account.user_id) if account.user_id and account.user_id != user.id else None
+        if former is not None:
+            former.links.remove(account)
+            self._user_event(former, "account.taken", why, {}, {}, account)
+        account.user_id = user.id
+        account.released = account.ignored = False
+        account.seen_active = account.seen_active or account.account.value == "ACTIVE"
+        account.situation = account.reason = None
+        account.candidates = ()
+        account.linked_at = self.at
+        if account not in user.links:
+            user.links.append(account)
+        self._touched[account.id] = account
+
+    def _assign(self, user: User, new: Mapping[str, Value] | None) -> dict[str, dict[str, Value]]:
+        attributes = {}
+        for name, value in (new or {}).items():
+            attributes[name] = {"old": user.profile.get(name), "new": value}
+            user.profile[name] = value
+        login = user.profile.get("login")
+        if isinstance(login, str) and login != user.login:
+            if fold_login(login) != fold_login(user.login):
+                self._renamed.add(user.id)
+            user.login = login
+        return attributes
+
+    def _user_event(self, user: User, kind: str, why: Why, body: dict[str, Any], values: dict[str, Any], account: Account | None) -> None:
+        if account is not None:
+            body["account"] = _account_document(account)
+            values["externalId"] = account.external_id
+            self._touched[account.id] = account
+        self._event(user, kind, why, body, values)
+        user.version = user.history_seq
+        self._touched[user.id] = user
+
+    def _event(self, subject: Chained, kind: str, why: Why, body: dict[str, Any], values: dict[str, Any]) -> None:
+        subject.history_seq += 1
+        sealed: str | None = None
+        if values:
+            values["salt"] = next(self._salts)
+            raw = canonical(values)
+            body["values"] = sha256(raw).hexdigest()
+            sealed = raw.decode()
+        event_id = self.ids.new("evt")
+        body.update(why.document(), id=event_id, subject=subject.id, seq=subject.history_seq, at=self.at, type=kind, actor=self._actor)
+        if self._run:
+            body["run"] = self._run
+        encoded = canonical(body)
+        subject.history_hash = sha256(subject.history_hash + encoded).digest()
+        self._events.append(
+            (event_id, subject.id, subject.history_seq, self.at, kind, self._run_id, encoded.decode(), sealed, subject.history_hash)
+        )
+
+
+def _salts() -> Iterator[str]:
+    """Salts of 128 bits, fetched many at a time: asking the system for each would cost more than the event it is for."""
+    width = 2 * _SALT_BYTES
+    while True:
+        many = secrets.token_hex(_SALT_BYTES * _SALTS_AT_ONCE)
+        yield from (many[start : start + width] for start in range(0, len(many), width))
+
+
+def _account_document(account: Account) -> dict[str, Any]:
+    return {
+        "id": account.id,
+        "appId": account.app_id,
+        "userId": account.user_id,
+        "account": account.account.value,
+        "released": account.released,
+        "ignored": account.ignored,
+        "situation": account.situation,
+    }
+
+
+def links_of(user: User) -> list[Link]:
+    """The user's links as ranking sees them."""
+    return [account.link for account in user.links]

@@ -1,0 +1,200 @@
+"""The catalog: apps with their policies and mappings, the ranking of the masters, and the org with its options and schema.
+
+What rules need of a row comes out of here as the rules' own frozen values; the JSON in the columns is nobody else's business.
+
+An org that nobody has changed yet has no row: `org` answers with the defaults, and saving that answer makes the row.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from functools import lru_cache
+from typing import Any
+
+import msgspec
+from sqlalchemy import ColumnElement, delete, func, or_, select
+from sqlmodel import Session, col
+
+from mastering.rules.mapping import MappingRule
+from mastering.rules.policy import ImportPolicy, OrgSafeguard
+from mastering.rules.runs import ENDED
+from mastering.rules.schema import Attribute, AttributeMaster, Schema, default_schema
+from mastering.store import tables
+from mastering.store.documents import dump, load
+from mastering.store.tables import App, AppStatus, MappingRow, Org
+
+ORG_ID = "00oMastering00000001"
+USER_TYPE_ID = "otyMastering00000001"
+"""The directory's side of every mapping: the one type of user there is."""
+
+_SINCE_EVER = "1970-01-01T00:00:00.000Z"
+_POLICY = msgspec.json.Decoder(ImportPolicy)
+_SAFEGUARD = msgspec.json.Decoder(OrgSafeguard)
+
+
+# -- the org ------------------------------------------------------------------------------------------------------
+
+
+def org(session: Session, *, lock: bool = False) -> Org:
+    """The org's row, or its defaults while nobody has changed anything. `lock` makes changes of the catalog wait for each other."""
+    query = select(Org).where(col(Org.id) == ORG_ID)
+    found = session.execute(query.with_for_update() if lock else query).scalar()
+    return found or Org(id=ORG_ID, safeguard="{}", user_schema="{}", last_updated=_SINCE_EVER)
+
+
+def org_safeguard(session: Session) -> OrgSafeguard:
+    """The org's limit and the options beside it (SPEC §8)."""
+    return org_safeguard_of(org(session))
+
+
+def org_safeguard_of(row: Org) -> OrgSafeguard:
+    """The same of a row at hand."""
+    return _SAFEGUARD.decode(row.safeguard)
+
+
+@dataclass(frozen=True, slots=True)
+class _SchemaChanges:
+    """How the org's user schema differs from the default one: attributes of its own, and who masters which attribute."""
+
+    custom: tuple[Attribute, ...] = ()
+    masters: dict[str, AttributeMaster] = field(default_factory=dict)
+
+
+_SCHEMA = msgspec.json.Decoder(_SchemaChanges)
+
+
+def schema(session: Session) -> Schema:
+    """The org's user schema (SPEC §4)."""
+    return _schema_from(org(session).user_schema)
+
+
+@lru_cache(maxsize=8)
+def _schema_from(text: str) -> Schema:
+    changes = _SCHEMA.decode(text)
+    found = default_schema().with_custom(*changes.custom)
+    for name, master in changes.masters.items():
+        found = found.with_master(name, master)
+    return found
+
+
+# -- apps ---------------------------------------------------------------------------------------------------------
+
+
+@dataclass(frozen=True, slots=True)
+class WantedApps:
+    """Which apps a list asks for: every part that is given must hold."""
+
+    starts_with: str | None = None
+    """The name or the label begins so, in either case."""
+    status: AppStatus | None = None
+    name: str | None = None
+    among: frozenset[str] | None = None
+    """Only these, by id."""
+
+
+def app(session: Session, app_id: str, *, lock: bool = False) -> App | None:
+    """One app, fresh from the database; `lock` keeps others from changing it until the transaction ends."""
+    query = select(App).where(col(App.id) == app_id)
+    found: App | None = session.execute(query.with_for_update() if lock else query).scalar()
+    return found
+
+
+def apps(session: Session, wanted: WantedApps, after: str, limit: int) -> list[App]:
+    """The next apps, ascending by id."""
+    conditions: list[ColumnElement[bool]] = [col(App.id) > after]
+    if wanted.starts_with:
+        text = wanted.starts_with.lower()
+        conditions.append(or_(*(func.lower(column).startswith(text, autoescape=True) for column in (col(App.name), col(App.label)))))
+    if wanted.status is not None:
+        conditions.append(col(App.status) == wanted.status)
+    if wanted.name is not None:
+        conditions.append(col(App.name) == wanted.name)
+    if wanted.among is not None:
+        conditions.append(col(App.id).in_(wanted.among))
+    return list(session.execute(select(App).where(*conditions).order_by(col(App.id)).limit(limit)).scalars())
+
+
+def has_unfinished_run(session: Session, app_id: str) -> bool:
+    """Whether an import of this app has not come to its end."""
+    run = tables.ImportRun
+    query = select(col(run.id)).where(col(run.app_id) == app_id, col(run.status).not_in(ENDED)).limit(1)
+    return session.execute(query).scalar() is not None
+
+
+def account_ids(session: Session, app_id: str) -> list[str]:
+    """The ids of all the app's accounts."""
+    return list(session.execute(select(col(tables.AppUser.id)).where(col(tables.AppUser.app_id) == app_id)).scalars())
+
+
+def delete_app(session: Session, app_id: str) -> None:
+    """Delete an app with all that hangs on it: accounts, runs and their plans, mapping, findings. The history stays."""
+    runs = select(col(tables.ImportRun.id)).where(col(tables.ImportRun.app_id) == app_id)
+    session.execute(delete(tables.RunChunk).where(col(tables.RunChunk.run_id).in_(runs)))
+    session.execute(delete(tables.RunChange).where(col(tables.RunChange.run_id).in_(runs)))
+    for table in (tables.ImportRun, tables.AppUser, tables.Finding):
+        session.execute(delete(table).where(col(table.app_id) == app_id))
+    session.execute(delete(MappingRow).where(or_(col(MappingRow.source_id) == app_id, col(MappingRow.target_id) == app_id)))
+    session.execute(delete(App).where(col(App.id) == app_id))
+
+
+def policy_of(row: App) -> ImportPolicy:
+    """The app's import policy."""
+    return _POLICY.decode(row.policy)
+
+
+def policy_from(text: str) -> ImportPolicy:
+    """The policy that `policy_text` wrote: the one a plan was made under."""
+    return _POLICY.decode(text)
+
+
+def policy_text(policy: ImportPolicy) -> str:
+    """A policy as it is kept."""
+    return dump(policy)
+
+
+# -- the ranking --------------------------------------------------------------------------------------------------
+
+
+def masters(session: Session) -> list[App]:
+    """The ranked masters, best first."""
+    return list(session.execute(select(App).where(col(App.rank).is_not(None)).order_by(col(App.rank))).scalars())
+
+
+def ranking(session: Session) -> tuple[str, ...]:
+    """The ids of the ranked masters, best first (SPEC §3)."""
+    return tuple(session.execute(select(col(App.id)).where(col(App.rank).is_not(None)).order_by(col(App.rank))).scalars())
+
+
+# -- mappings -----------------------------------------------------------------------------------------------------
+
+
+def inbound_mapping(session: Session, app_id: str) -> MappingRow:
+    """The mapping from an app to the directory. Every app has one from its first moment."""
+    found: MappingRow = session.execute(select(MappingRow).where(col(MappingRow.source_id) == app_id)).scalar_one()
+    return found
+
+
+def mappings(session: Session, source_id: str | None, target_id: str | None, after: str, limit: int) -> list[MappingRow]:
+    """The next mappings, ascending by id; of one source or to one target if those are given."""
+    query = select(MappingRow).where(col(MappingRow.id) > after)
+    if source_id is not None:
+        query = query.where(col(MappingRow.source_id) == source_id)
+    if target_id is not None:
+        query = query.where(col(MappingRow.target_id) == target_id)
+    return list(session.execute(query.order_by(col(MappingRow.id)).limit(limit)).scalars())
+
+
+def mapping_rules(session: Session, app_id: str) -> tuple[MappingRule, ...]:
+    """The rules of an app's inbound mapping (SPEC §4)."""
+    return rules_of(inbound_mapping(session, app_id).properties)
+
+
+def rules_of(properties: str) -> tuple[MappingRule, ...]:
+    """The rules that kept properties say."""
+    return tuple(MappingRule(target, told["expression"], told["pushStatus"] == "DONT_PUSH") for target, told in load(properties).items())
+
+
+def properties_of(rules: Sequence[MappingRule]) -> dict[str, Any]:
+    """Rules as Okta writes a mapping's properties; so they are kept, too."""
+    return {rule.target: {"expression": rule.expression_text, "pushStatus": "DONT_PUSH" if rule.create_only else "PUSH"} for rule in rules}

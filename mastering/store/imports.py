@@ -1,0 +1,257 @@
+"""What the import walk asks of the database: chunks of received lines, heads of accounts, counts, and the rows of a plan."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Collection, Iterator, Sequence
+from typing import Any, NamedTuple
+
+from sqlalchemy import ColumnElement, Row, delete, func, select
+from sqlmodel import Session, col
+
+from mastering.rules.lifecycle import Status
+from mastering.rules.matching import Keys, keys_of_user
+from mastering.rules.policy import Matching
+from mastering.rules.record import AccountState
+from mastering.store import bulk, tables
+from mastering.store.documents import load
+from mastering.store.people import slices
+
+CHANGE_COLUMNS = (
+    "run_id",
+    "seq",
+    "external_id",
+    "line",
+    "situation",
+    "action",
+    "user_id",
+    "app_user_id",
+    "login",
+    "from_status",
+    "to_status",
+    "trigger",
+    "rule",
+    "reason",
+    "detail",
+    "authority",
+    "effect",
+    "bundle",
+)
+
+
+class Head(NamedTuple):
+    """As much of a known account as tells whether a record changes anything. A tuple, as a run reads one for every account."""
+
+    external_id: str
+    linked: bool
+    waiting: bool
+    released: bool
+    account: str
+    digest: bytes | None
+    linked_at: str | None
+
+
+_WAITS = "(situation IS NOT NULL AND NOT ignored)"
+_HEAD = f"external_id, user_id IS NOT NULL, {_WAITS}, released, account, digest, linked_at"
+
+
+def add_chunk(session: Session, run_id: str, seq: int, lines: int, payload: bytes) -> None:
+    """Keep a piece of what a run receives."""
+    bulk.insert(session, tables.RunChunk, ("run_id", "seq", "lines", "payload"), [(run_id, seq, lines, payload)])
+
+
+def chunk(session: Session, run_id: str, seq: int) -> bytes | None:
+    """One piece of what a run received; `None` after the last."""
+    where = (col(tables.RunChunk.run_id) == run_id) & (col(tables.RunChunk.seq) == seq)
+    return session.execute(select(col(tables.RunChunk.payload)).where(where)).scalar()
+
+
+def drop_chunks(session: Session, run_id: str) -> None:
+    """Forget what a run received; its plan and history stay."""
+    session.execute(delete(tables.RunChunk).where(col(tables.RunChunk.run_id) == run_id))
+
+
+def heads(session: Session, app_id: str, external_ids: Collection[str]) -> dict[str, Head]:
+    """The heads of an app's accounts by external id. Asked through the driver: it is the one question every record asks."""
+    connection, found = session.connection(), {}
+    mark = bulk.mark(connection)
+    for part in slices(external_ids):
+        query = f"SELECT {_HEAD} FROM app_users WHERE app_id = {mark} AND external_id IN ({', '.join([mark] * len(part))})"
+        found.update({row[0]: Head._make(row) for row in connection.exec_driver_sql(query, (app_id, *part))})
+    return found
+
+
+def known_accounts(session: Session, app_id: str) -> Iterator[Head]:
+    """Every account of an app that is linked or waits, ascending by external id."""
+    connection = session.connection()
+    query = (
+        f"SELECT {_HEAD} FROM app_users WHERE app_id = {bulk.mark(connection)} AND (user_id IS NOT NULL OR {_WAITS}) ORDER BY external_id"
+    )
+    return (Head._make(row) for row in connection.exec_driver_sql(query, (app_id,), {"yield_per": 5_000}))
+
+
+def active_assignments(session: Session) -> Counter[str]:
+    """Active assignments per active app, deactivated users left out: what the safeguards divide by (SPEC §8)."""
+    account, user, app = tables.AppUser, tables.User, tables.App
+    query = (
+        select(col(account.app_id), func.count())
+        .join(user, col(user.id) == col(account.user_id))
+        .join(app, col(app.id) == col(account.app_id))
+        .where(
+            col(account.account) == AccountState.ACTIVE,
+            ~col(account.released),
+            col(account.seen_active),
+            col(user.status) != Status.DEACTIVATED,
+            col(app.status) == tables.AppStatus.ACTIVE,
+        )
+        .group_by(col(account.app_id))
+    )
+    return Counter({app_id: count for app_id, count in session.execute(query)})  # noqa: C416 - a Row is not a pair to the type checker
+
+
+def last_event(session: Session) -> int:
+    """The position of the newest event of history."""
+    return int(session.execute(select(func.max(col(tables.HistoryEvent.position)))).scalar() or 0)
+
+
+def others_acted(session: Session, run_id: str, since: int) -> bool:
+    """Whether anybody but this run has changed anything since that position: every change leaves an event."""
+    return session.execute(select(1).where(_by_others(run_id, since)).limit(1)).first() is not None
+
+
+def _by_others(run_id: str, since: int) -> ColumnElement[bool]:
+    event = tables.HistoryEvent
+    return (col(event.position) > since) & (col(event.run_id).is_(None) | (col(event.run_id) != run_id))
+
+
+def changed_by_others(session: Session, run_id: str, since: int, subjects: Collection[str]) -> set[str]:
+    """Those of these people and accounts of whom somebody but this run has told anything since that position."""
+    event = tables.HistoryEvent
+    query = select(col(event.subject)).distinct().where(_by_others(run_id, since))
+    return {row[0] for part in slices(subjects) for row in session.execute(query.where(col(event.subject).in_(part)))}
+
+
+def options_changed(session: Session, run_id: str, since: int) -> bool:
+    """Whether anybody has changed what concerns everyone since that position: an app, its policy or mapping, the ranking, the org's options."""
+    event = tables.HistoryEvent
+    everyones = col(event.subject).in_(select(col(tables.App.id))) | col(event.subject).in_(select(col(tables.Org.id)))
+    of_no_concern = col(event.type).startswith("import.") | col(event.type).startswith("token.")
+    return session.execute(select(1).where(everyones, _by_others(run_id, since), ~of_no_concern).limit(1)).first() is not None
+
+
+# -- finding people -------------------------------------------------------------------------------------------------
+
+
+class Directory:
+    """The users as they were before the run, found by the keys that matching compares."""
+
+    def __init__(self, session: Session, matching: Matching) -> None:
+        self._session = session
+        self._matching = matching
+        self._by_attributes: dict[tuple[str | None, ...], list[str]] | None = None
+        self._attributes: dict[str, tuple[str | None, ...]] = {}
+
+    def find(self, wanted: Collection[Keys]) -> dict[str, Keys]:
+        """Every user to whom one of the keys may lead. Deactivated users are candidates too (SPEC §6)."""
+        matching = self._matching
+        found: dict[str, Keys] = {}
+        if matching.attributes:
+            index = self._attribute_index()
+            ids = {user_id for keys in wanted if None not in keys.attributes for user_id in index.get(keys.attributes, ())}
+            found.update(self._rows(col(tables.User.id), ids))
+        elif matching.username:
+            found.update(self._rows(col(tables.User.login_key), {keys.login for keys in wanted if keys.login}))
+        elif matching.email:
+            found.update(self._rows(col(tables.User.email_key), {keys.email for keys in wanted if keys.email}))
+        if matching.allow_partial:
+            found.update(self._rows(col(tables.User.name_key), {keys.name for keys in wanted if keys.name}))
+        return found
+
+    def holders(self, login_keys: Collection[str]) -> dict[str, str]:
+        """Who has these logins: login key → user id."""
+        query = select(col(tables.User.login_key), col(tables.User.id))
+        return {
+            row[0]: row[1]
+            for part in slices(login_keys)
+            for row in self._session.execute(query.where(col(tables.User.login_key).in_(part)))
+        }
+
+    def _rows(self, column: Any, values: Collection[str]) -> Iterator[tuple[str, Keys]]:
+        user = tables.User
+        query = select(col(user.id), col(user.login_key), col(user.email_key), col(user.name_key))
+        for part in slices(values):
+            for user_id, login, email, name in self._session.execute(query.where(column.in_(part))):
+                yield user_id, Keys(login, email, name, self._attributes.get(user_id, ()))
+
+    def _attribute_index(self) -> dict[tuple[str | None, ...], list[str]]:
+        """Users by the attributes of the third option: one pass over the directory, made when it is first asked for."""
+        if self._by_attributes is None:
+            self._by_attributes = {}
+            query = select(col(tables.User.id), col(tables.User.login), col(tables.User.profile))
+            for user_id, login, profile in self._session.execute(query, execution_options={"yield_per": 5_000}):
+                values = keys_of_user(self._matching, login, load(profile)).attributes
+                if None not in values:
+                    self._by_attributes.setdefault(values, []).append(user_id)
+                    self._attributes[user_id] = values
+        return self._by_attributes
+
+
+# -- rows of a plan -------------------------------------------------------------------------------------------------
+
+
+def add_changes(session: Session, rows: list[bulk.Row]) -> None:
+    """Write rows of a plan, in the order of `CHANGE_COLUMNS`."""
+    bulk.insert(session, tables.RunChange, CHANGE_COLUMNS, rows)
+
+
+def rewrite_changes(session: Session, rows: list[bulk.Row]) -> None:
+    """Replace rows of a plan that is not finished yet."""
+    values = [(*row[2:], row[0], row[1]) for row in rows]
+    bulk.update(session, tables.RunChange, CHANGE_COLUMNS[2:], values, keys=("run_id", "seq"))
+
+
+def drop_changes(session: Session, run_id: str) -> None:
+    """Forget a plan that was begun and not finished."""
+    session.execute(delete(tables.RunChange).where(col(tables.RunChange.run_id) == run_id))
+
+
+_CHANGES = tuple(getattr(tables.RunChange, name) for name in CHANGE_COLUMNS)
+ChangeRow = Row[Any]
+"""A row of a plan as it is read: plain columns by the names of `tables.RunChange`."""
+
+
+def changes(session: Session, run_id: str, after: int, limit: int) -> Sequence[ChangeRow]:
+    """The next rows of a plan; rows of one bundle come together, whatever the limit."""
+    change = tables.RunChange
+    query = select(*_CHANGES).where(col(change.run_id) == run_id, col(change.seq) > after).order_by(col(change.seq))
+    rows = list(session.execute(query.limit(limit)))
+    if rows and rows[-1].bundle is not None:
+        rest = query.where(col(change.seq) > rows[-1].seq, col(change.bundle) == rows[-1].bundle)
+        rows += list(session.execute(rest))
+    return rows
+
+
+def changes_by_seq(session: Session, run_id: str, seqs: Collection[int]) -> Iterator[ChangeRow]:
+    """Rows of a plan by their numbers."""
+    change, ordered = tables.RunChange, sorted(seqs)
+    for start in range(0, len(ordered), 1_000):
+        part = ordered[start : start + 1_000]
+        yield from session.execute(select(*_CHANGES).where(col(change.run_id) == run_id, col(change.seq).in_(part)))
+
+
+def mark_changes(session: Session, run_id: str, marks: list[tuple[int, str, str]]) -> None:
+    """Note what became of rows that were not applied as planned: number, state, error."""
+    rows = [(state, error, run_id, seq) for seq, state, error in marks]
+    bulk.update(session, tables.RunChange, ("state", "error"), rows, keys=("run_id", "seq"))
+
+
+def change_page(
+    session: Session, run_id: str, after: int, limit: int, *, situation: str | None, action: str | None, user_id: str | None
+) -> Sequence[tables.RunChange]:
+    """Rows of a plan for reading, ascending, filtered by what API.md lets one filter by."""
+    change = tables.RunChange
+    query = select(change).where(col(change.run_id) == run_id, col(change.seq) > after)
+    for column, wanted in ((change.situation, situation), (change.action, action), (change.user_id, user_id)):
+        if wanted is not None:
+            query = query.where(col(column) == wanted)
+    return session.execute(query.order_by(col(change.seq)).limit(limit)).scalars().all()

@@ -1,0 +1,236 @@
+"""Users and accounts, from rows to the rules' values and back, hundreds at a time.
+
+The column tuples are the one place that knows the order in which a row is read and written.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Iterable, Iterator
+from typing import Any
+
+from sqlalchemy import ColumnElement, Row, Select, select
+from sqlmodel import Session, SQLModel, col
+
+from mastering.rules.lifecycle import Status
+from mastering.rules.people import Account, Hold, User
+from mastering.rules.record import AccountState
+from mastering.rules.text import fold_login, name_key
+from mastering.store import tables
+from mastering.store.documents import dump, load
+
+MAX_IN = 5_000
+"""Values in one IN list: below what either database's driver takes."""
+
+USER_COLUMNS = (
+    "status",
+    "login",
+    "login_key",
+    "email_key",
+    "name_key",
+    "profile",
+    "pending_when_deactivated",
+    "held",
+    "hold_reason",
+    "hold_until",
+    "hold_since",
+    "hold_by",
+    "created",
+    "activated",
+    "status_changed",
+    "last_updated",
+    "version",
+    "history_seq",
+    "history_hash",
+    "id",
+)
+ACCOUNT_COLUMNS = (
+    "app_id",
+    "external_id",
+    "user_id",
+    "account",
+    "released",
+    "seen_active",
+    "ignored",
+    "profile",
+    "digest",
+    "situation",
+    "reason",
+    "candidates",
+    "unheeded",
+    "unheeded_reason",
+    "linked_at",
+    "last_run_id",
+    "created",
+    "last_updated",
+    "history_seq",
+    "history_hash",
+    "id",
+)
+
+
+def _columns(table: type[SQLModel], names: Iterable[str]) -> list[Any]:
+    return [getattr(table, name) for name in names]
+
+
+_USERS = _columns(tables.User, USER_COLUMNS)
+_ACCOUNTS = _columns(tables.AppUser, ACCOUNT_COLUMNS)
+
+
+def user_from(row: Row[Any]) -> User:
+    """A user of a row read by `USER_COLUMNS`, without links."""
+    hold = Hold(row.hold_reason, row.hold_until, row.hold_since, row.hold_by) if row.held else None
+    return User(
+        id=row.id,
+        status=Status(row.status),
+        login=row.login,
+        profile=load(row.profile),
+        created=row.created,
+        last_updated=row.last_updated,
+        pending_when_deactivated=bool(row.pending_when_deactivated),
+        hold=hold,
+        activated=row.activated,
+        status_changed=row.status_changed,
+        version=row.version,
+        history_seq=row.history_seq,
+        history_hash=row.history_hash,
+    )
+
+
+def user_row(user: User) -> tuple[Any, ...]:
+    """The row of a user, in the order of `USER_COLUMNS`."""
+    profile, hold = user.profile, user.hold
+    email, first, last = profile.get("email"), profile.get("firstName"), profile.get("lastName")
+    return (
+        user.status.value,
+        user.login,
+        fold_login(user.login),
+        fold_login(email) if isinstance(email, str) else None,
+        name_key(first if isinstance(first, str) else None, last if isinstance(last, str) else None),
+        dump(profile),
+        user.pending_when_deactivated,
+        hold is not None,
+        hold.reason if hold else None,
+        hold.until if hold else None,
+        hold.since if hold else None,
+        hold.by if hold else None,
+        user.created,
+        user.activated,
+        user.status_changed,
+        user.last_updated,
+        user.version,
+        user.history_seq,
+        user.history_hash,
+        user.id,
+    )
+
+
+def account_from(row: Row[Any]) -> Account:
+    """An account of a row read by `ACCOUNT_COLUMNS`."""
+    return Account(
+        id=row.id,
+        app_id=row.app_id,
+        external_id=row.external_id,
+        account=AccountState(row.account),
+        profile=load(row.profile),
+        created=row.created,
+        last_updated=row.last_updated,
+        user_id=row.user_id,
+        released=bool(row.released),
+        seen_active=bool(row.seen_active),
+        ignored=bool(row.ignored),
+        digest=row.digest,
+        situation=row.situation,
+        reason=row.reason,
+        candidates=tuple(load(row.candidates)),
+        unheeded=row.unheeded,
+        unheeded_reason=row.unheeded_reason,
+        linked_at=row.linked_at,
+        last_run_id=row.last_run_id,
+        history_seq=row.history_seq,
+        history_hash=row.history_hash,
+    )
+
+
+def account_row(account: Account) -> tuple[Any, ...]:
+    """The row of an account, in the order of `ACCOUNT_COLUMNS`."""
+    return (
+        account.app_id,
+        account.external_id,
+        account.user_id,
+        account.account.value,
+        account.released,
+        account.seen_active,
+        account.ignored,
+        dump(account.profile),
+        account.digest,
+        account.situation,
+        account.reason,
+        dump(account.candidates) if account.candidates else "[]",
+        account.unheeded,
+        account.unheeded_reason,
+        account.linked_at,
+        account.last_run_id,
+        account.created,
+        account.last_updated,
+        account.history_seq,
+        account.history_hash,
+        account.id,
+    )
+
+
+def users(session: Session, ids: Collection[str], *, lock: bool = False) -> dict[str, User]:
+    """The users of these ids, with their links; ids without a user are left out. `lock` keeps others from changing them meanwhile."""
+    found: dict[str, User] = {}
+    for part in slices(ids):
+        query = select(*_USERS).where(col(tables.User.id).in_(part))
+        found.update((row.id, user_from(row)) for row in session.execute(_locked(query, lock=lock)))
+        for account in _accounts(session, col(tables.AppUser.user_id).in_(part)):
+            if account.user_id in found:
+                found[account.user_id].links.append(account)
+    return found
+
+
+def user_id_of(session: Session, id_or_login: str) -> str | None:
+    """The id of the user with this id or this login."""
+    by_id = session.execute(select(col(tables.User.id)).where(col(tables.User.id) == id_or_login)).scalar()
+    if by_id is not None:
+        return str(by_id)
+    by_login = session.execute(select(col(tables.User.id)).where(col(tables.User.login_key) == fold_login(id_or_login))).scalar()
+    return None if by_login is None else str(by_login)
+
+
+def accounts(session: Session, ids: Collection[str]) -> dict[str, Account]:
+    """The accounts of these ids."""
+    return {found.id: found for part in slices(ids) for found in _accounts(session, col(tables.AppUser.id).in_(part))}
+
+
+def accounts_of_app(session: Session, app_id: str, external_ids: Collection[str]) -> dict[str, Account]:
+    """The accounts of one app by their external ids."""
+    where = col(tables.AppUser.app_id) == app_id
+    return {
+        found.external_id: found
+        for part in slices(external_ids)
+        for found in _accounts(session, where & col(tables.AppUser.external_id).in_(part))
+    }
+
+
+def waiting_accounts(session: Session, app_id: str | None = None) -> Iterator[Account]:
+    """Every account that waits for review, of one app or of all."""
+    where: ColumnElement[bool] = col(tables.AppUser.situation).is_not(None)
+    if app_id is not None:
+        where = where & (col(tables.AppUser.app_id) == app_id)
+    return _accounts(session, where)
+
+
+def _accounts(session: Session, where: ColumnElement[bool]) -> Iterator[Account]:
+    return (account_from(row) for row in session.execute(select(*_ACCOUNTS).where(where)))
+
+
+def _locked(query: Select[Any], *, lock: bool) -> Select[Any]:
+    return query.with_for_update() if lock else query  # SQLite ignores it: its writer is alone anyway
+
+
+def slices(values: Collection[str]) -> Iterator[list[str]]:
+    """Pieces of at most `MAX_IN` values, ascending, so that two writers lock rows in the same order."""
+    ordered = sorted(values)
+    return (ordered[start : start + MAX_IN] for start in range(0, len(ordered), MAX_IN))

@@ -1,0 +1,126 @@
+"""Runs by their state: which is next, which is held, and the lease of whoever works on one (DESIGN.md, background work)."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from sqlalchemy import Select, func, select, update
+from sqlalchemy.orm import aliased
+from sqlmodel import Session, col
+
+from mastering.rules.record import Mode
+from mastering.rules.runs import RunStatus
+from mastering.store.tables import ImportRun
+
+_WAITING = (RunStatus.QUEUED, RunStatus.PLANNING, RunStatus.APPLYING)
+_IN_THE_WAY = (RunStatus.PLANNING, RunStatus.HELD, RunStatus.APPLYING)
+
+
+def held(session: Session, app_id: str | None = None) -> Sequence[ImportRun]:
+    """The held runs, of one app or of all."""
+    query = select(ImportRun).where(col(ImportRun.status) == RunStatus.HELD)
+    if app_id is not None:
+        query = query.where(col(ImportRun.app_id) == app_id)
+    return session.execute(query).scalars().all()
+
+
+def claim(session: Session, owner: str, now: str, until: str) -> ImportRun | None:
+    """Take the next run that may go on and that nobody works on: lease it until `until`, with a new fence. `None` if there is none.
+
+    One run of an app at a time, in order of arrival; dry runs wait for nothing (SPEC §5, last paragraphs).
+    """
+    earlier = aliased(ImportRun)
+    blocked = (
+        select(1)
+        .where(
+            col(earlier.app_id) == col(ImportRun.app_id),
+            col(earlier.id) != col(ImportRun.id),
+            col(earlier.dry_run).is_(False),
+            col(earlier.status).in_(_IN_THE_WAY)
+            | ((col(earlier.status) == RunStatus.QUEUED) & (col(earlier.arrival) < col(ImportRun.arrival))),
+        )
+        .exists()
+    )
+    free = col(ImportRun.lease_until).is_(None) | (col(ImportRun.lease_until) < now)
+    query = (
+        select(ImportRun)
+        .where(col(ImportRun.status).in_(_WAITING), free, col(ImportRun.dry_run) | (col(ImportRun.status) != RunStatus.QUEUED) | ~blocked)
+        .order_by(col(ImportRun.sealed), col(ImportRun.id))
+        .limit(1)
+        .with_for_update(skip_locked=True)
+    )
+    run = session.execute(query).scalars().first()
+    if run is not None:
+        run.owner, run.lease_until, run.fence = owner, until, run.fence + 1
+        session.add(run)
+        session.flush()
+    return run
+
+
+def blocker(session: Session, run: ImportRun) -> str | None:
+    """The run that a queued run waits for: the one of its app that is at work or held, else the one that arrived before it."""
+    if run.status is not RunStatus.QUEUED or run.dry_run:
+        return None
+    query = (
+        select(col(ImportRun.id))
+        .where(
+            col(ImportRun.app_id) == run.app_id,
+            col(ImportRun.id) != run.id,
+            col(ImportRun.dry_run).is_(False),
+            col(ImportRun.status).in_(_IN_THE_WAY) | ((col(ImportRun.status) == RunStatus.QUEUED) & (col(ImportRun.arrival) < run.arrival)),
+        )
+        .order_by(col(ImportRun.arrival))
+        .limit(1)
+    )
+    return session.execute(query).scalar()
+
+
+def snapshot_before(session: Session, run: ImportRun) -> ImportRun | None:
+    """The last full run of the same app before this one that was planned in earnest."""
+    query = _snapshots(run).where(col(ImportRun.arrival) < run.arrival, col(ImportRun.planned).is_not(None))
+    return session.execute(query.order_by(col(ImportRun.arrival).desc()).limit(1)).scalar()
+
+
+def snapshot_after(session: Session, run: ImportRun) -> ImportRun | None:
+    """The next full run of the same app that waits for its turn behind this one."""
+    query = _snapshots(run).where(col(ImportRun.arrival) > run.arrival, col(ImportRun.status) == RunStatus.QUEUED)
+    return session.execute(query.order_by(col(ImportRun.arrival)).limit(1)).scalar()
+
+
+def _snapshots(run: ImportRun) -> Select[ImportRun]:
+    same_app = col(ImportRun.app_id) == run.app_id
+    return select(ImportRun).where(same_app, col(ImportRun.mode) == Mode.FULL, col(ImportRun.dry_run).is_(False))
+
+
+def receiving(session: Session) -> Sequence[ImportRun]:
+    """Runs whose body is still coming in, or was when a process died."""
+    return session.execute(select(ImportRun).where(col(ImportRun.status) == RunStatus.RECEIVING)).scalars().all()
+
+
+def page(session: Session, app_id: str | None, app_ids: Sequence[str] | None, after: str | None, limit: int) -> Sequence[ImportRun]:
+    """Runs, newest first, of one app or of those named; `after` is the last id of the page before."""
+    query = select(ImportRun).order_by(col(ImportRun.id).desc()).limit(limit)
+    if app_id is not None:
+        query = query.where(col(ImportRun.app_id) == app_id)
+    if app_ids is not None:
+        query = query.where(col(ImportRun.app_id).in_(app_ids))
+    if after is not None:
+        query = query.where(col(ImportRun.id) < after)
+    return session.execute(query).scalars().all()
+
+
+def by_status(session: Session) -> dict[str, int]:
+    """How many runs stand where."""
+    query = select(col(ImportRun.status), func.count()).group_by(col(ImportRun.status))
+    return {RunStatus(status).value: count for status, count in session.execute(query)}
+
+
+def leased_by(session: Session, owner: str) -> Sequence[str]:
+    """The runs that a worker holds."""
+    query = select(col(ImportRun.id)).where(col(ImportRun.owner) == owner, col(ImportRun.lease_until).is_not(None))
+    return session.execute(query).scalars().all()
+
+
+def free_leases(session: Session) -> None:
+    """Take every lease away: only where no other process can hold one."""
+    session.execute(update(ImportRun).values(lease_until=None))

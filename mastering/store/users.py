@@ -1,0 +1,100 @@
+"""Which users: pages of the directory, and the ids that a walk over many users goes through.
+
+Everything here is keyset: a page is asked for by the id it starts after, so that the thousandth costs what the first does.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Collection
+from dataclasses import dataclass
+
+from sqlalchemy import ColumnElement, or_, select
+from sqlmodel import Session, col
+
+from mastering.rules.lifecycle import Status
+from mastering.rules.people import User
+from mastering.rules.text import BETWEEN, fold_login, fold_name
+from mastering.store import people, tables
+
+
+@dataclass(frozen=True, slots=True)
+class Wanted:
+    """Which users a list asks for: every part that is given must hold."""
+
+    starts_with: str | None = None
+    """The first name, last name or e-mail address begins so."""
+    status: Status | None = None
+    not_status: Status | None = None
+    id: str | None = None
+    login: str | None = None
+    email: str | None = None
+
+
+def page(session: Session, wanted: Wanted, after: str, limit: int) -> list[User]:
+    """The next users, ascending by id."""
+    user_id = col(tables.User.id)
+    query = select(user_id).where(user_id > after, *_conditions(wanted)).order_by(user_id).limit(limit)
+    ids = [row[0] for row in session.execute(query)]
+    found = people.users(session, ids)
+    return [found[each] for each in ids]
+
+
+def login_holders(session: Session, login_keys: Collection[str]) -> dict[str, str]:
+    """Who has these logins: login key → user id."""
+    query = select(col(tables.User.login_key), col(tables.User.id))
+    found: dict[str, str] = {}
+    for part in people.slices(login_keys):
+        found.update((row[0], row[1]) for row in session.execute(query.where(col(tables.User.login_key).in_(part))))
+    return found
+
+
+def linked_ids(session: Session, after: str, limit: int, app_id: str | None = None) -> list[str]:
+    """The next ids of users with an account, of one app or of any."""
+    user_id = col(tables.AppUser.user_id)
+    query = select(user_id).distinct().where(user_id > after)
+    if app_id is not None:
+        query = query.where(col(tables.AppUser.app_id) == app_id)
+    return [row[0] for row in session.execute(query.order_by(user_id).limit(limit))]
+
+
+def unheeded_ids(session: Session, app_id: str | None = None) -> list[str]:
+    """The ids of users of whom some master's word was not followed, of one app or of any."""
+    user_id = col(tables.AppUser.user_id)
+    query = select(user_id).distinct().where(user_id.is_not(None), col(tables.AppUser.unheeded).is_not(None))
+    if app_id is not None:
+        query = query.where(col(tables.AppUser.app_id) == app_id)
+    return [row[0] for row in session.execute(query.order_by(user_id))]
+
+
+def ids_with_ended_holds(session: Session, at: str, limit: int) -> list[str]:
+    """The ids of users whose hold has ended by `at`, the longest ended first."""
+    held, until = col(tables.User.held), col(tables.User.hold_until)
+    query = select(col(tables.User.id)).where(held, until <= at).order_by(until).limit(limit)
+    return [row[0] for row in session.execute(query)]
+
+
+def _conditions(wanted: Wanted) -> list[ColumnElement[bool]]:
+    user = tables.User
+    found: list[ColumnElement[bool]] = []
+    if wanted.starts_with:
+        found.append(_begins(wanted.starts_with))
+    if wanted.status is not None:
+        found.append(col(user.status) == wanted.status)
+    if wanted.not_status is not None:
+        found.append(col(user.status) != wanted.not_status)
+    if wanted.id is not None:
+        found.append(col(user.id) == wanted.id)
+    if wanted.login is not None:
+        found.append(col(user.login_key) == fold_login(wanted.login))
+    if wanted.email is not None:
+        found.append(col(user.email_key) == fold_login(wanted.email))
+    return found
+
+
+def _begins(text: str) -> ColumnElement[bool]:
+    name, names = fold_name(text), col(tables.User.name_key)
+    return or_(
+        names.startswith(name, autoescape=True),
+        names.contains(BETWEEN + name, autoescape=True),
+        col(tables.User.email_key).startswith(fold_login(text), autoescape=True),
+    )
