@@ -1,0 +1,65 @@
+"""What every act on one person has in common: find the person, open a ledger, and settle what follows.
+
+A person is more than a row: accounts wait for somebody like them, masters have said things that were not followed, and another master's
+profile may count from now on. Every walk that changes people by hand ends in `settle`, in the transaction of the change, so that none of
+this depends on who changed what.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from datetime import datetime
+
+from sqlalchemy import Engine
+from sqlmodel import Session
+
+from mastering.disagreements import review_disagreements
+from mastering.errors import NotFound
+from mastering.ledger import Actor, Ledger
+from mastering.remaster import load_sources, remap
+from mastering.rematch import rematch
+from mastering.rules.people import User
+from mastering.store import people
+from mastering.store.engine import writing
+
+
+@contextmanager
+def changing(engine: Engine, now: datetime, actor: Actor) -> Iterator[Ledger]:
+    """A ledger in a transaction of its own: all of it is kept, or, if the block raises, nothing."""
+    with writing(engine) as session:
+        yield Ledger(session, now, actor)
+
+
+def find(ledger: Ledger, id_or_login: str) -> User:
+    """The user of this id or login, loaded for changing; raises `NotFound`."""
+    return ledger.user(people.user_id_of(ledger.session, id_or_login) or id_or_login)
+
+
+def see(session: Session, id_or_login: str) -> User:
+    """The user of this id or login with all links, to be looked at; raises `NotFound`."""
+    user_id = people.user_id_of(session, id_or_login)
+    user = people.users(session, [user_id]).get(user_id) if user_id is not None else None
+    if user is None:
+        raise NotFound(f"Not found: Resource not found: {id_or_login} (User)")
+    return user
+
+
+def heed(ledger: Ledger, user: User) -> None:
+    """Write a user whose status or hold changed, and ask again what masters said and nobody followed."""
+    review_disagreements(ledger, [user])
+    ledger.flush()
+
+
+def settle(ledger: Ledger, user: User, now: datetime, *, remapped: bool = False) -> None:
+    """Write a user who appeared, changed or went, and all that follows.
+
+    `remapped`: another profile may count now, as the authority changed or the user left DEACTIVATED (SPEC §§3, 4).
+    """
+    if remapped:
+        remap(ledger, [user], load_sources(ledger.session, now))
+    if user.id in ledger.users:
+        review_disagreements(ledger, [user])
+    ledger.flush()
+    rematch(ledger, now)
+    ledger.flush()

@@ -1,0 +1,120 @@
+"""Links made and taken away by hand (SPEC §3; API.md, /apps/{id}/users).
+
+Unassigning takes an account's say away: it stays linked and watched, and is assigned again only when it comes back from being inactive or
+missing, or by the hand that took it away. Assigning is the other direction:
+
+====================================================  =============================================================================
+what the app knows of the external id                  what assigning does
+====================================================  =============================================================================
+it names this user's released account                 the account gets its say back
+it names nobody's account, one that left the queue    the account is linked
+it is not known                                       an account is noted under it; it has no say until an import shows it active
+it waits for review, or is ignored                    refused: confirming a match is the reviewer's, with all that follows from it
+it is another user's, or this user has an account     refused
+====================================================  =============================================================================
+
+Without an external id the user's released account of the app is taken, else the user's own id stands for one.
+"""
+
+from __future__ import annotations
+
+from datetime import datetime
+
+from sqlalchemy import Engine
+from sqlmodel import Session
+
+from mastering.acts import changing, find, settle
+from mastering.errors import Invalid, NotFound
+from mastering.ids import new_id
+from mastering.ledger import BY_HAND, Actor, Ledger
+from mastering.rules.people import Account, User
+from mastering.rules.record import AccountState, external_id_of
+from mastering.store import accounts as store
+from mastering.store import catalog, people
+from mastering.store.engine import reading
+
+
+def page(engine: Engine, app_id: str, after: str, limit: int) -> list[Account]:
+    """The next accounts of an app, ascending by id, and one more where there are more."""
+    with reading(engine) as session:
+        _require_app(session, app_id)
+        return store.page(session, app_id, after, limit + 1)
+
+
+def read(engine: Engine, app_id: str, user_or_account: str) -> Account:
+    """A user's account in an app, the unreleased one first; or an account by its own id. Raises `NotFound`."""
+    with reading(engine) as session:
+        _require_app(session, app_id)
+        user_id = people.user_id_of(session, user_or_account)
+        user = people.users(session, [user_id]).get(user_id) if user_id else None
+        found = _of_app(user, app_id) if user else None
+        return found or _by_id(session, app_id, user_or_account)
+
+
+def assign(engine: Engine, actor: Actor, now: datetime, app_id: str, user_id: str, *, external_id: str | None = None) -> Account:
+    """Give a user an account in an app; the one there is already, if it is asked for again. Raises `NotFound` and `Invalid`."""
+    with changing(engine, now, actor) as ledger:
+        _require_app(ledger.session, app_id)
+        user = find(ledger, user_id)
+        present = _of_app(user, app_id)
+        if present is not None and not present.released and external_id in {None, present.external_id}:
+            return present
+        account = _choose(ledger, user, app_id, external_id, present)
+        known = account.id in ledger.accounts
+        if not known:
+            ledger.enlist(account)
+        ledger.link(account, user, BY_HAND, "account.assign")
+        if not known:
+            account.seen_active = False
+        settle(ledger, user, now, remapped=True)
+    return account
+
+
+def unassign(engine: Engine, actor: Actor, now: datetime, app_id: str, user_id: str) -> None:
+    """Take an account's say away; raises `NotFound` where the user has none that is unreleased."""
+    with changing(engine, now, actor) as ledger:
+        _require_app(ledger.session, app_id)
+        user = find(ledger, user_id)
+        account = _of_app(user, app_id)
+        if account is None or account.released:
+            raise NotFound(f"Not found: Resource not found: {user_id} (AppUser)")
+        ledger.release(account, user, BY_HAND, "account.unassign")
+        settle(ledger, user, now, remapped=True)
+
+
+def _choose(ledger: Ledger, user: User, app_id: str, external_id: str | None, present: Account | None) -> Account:
+    """The account to assign."""
+    if present is not None and not present.released:
+        raise Invalid("Api validation failed: externalId", "externalId: the user has another account of this app; unassign that one first")
+    if external_id is None and present is not None:
+        return present
+    wanted = external_id_of(external_id if external_id is not None else user.id)
+    if wanted is None:
+        raise Invalid("Api validation failed: externalId", "externalId: must be a text of 1 to 512 characters")
+    known = people.accounts_of_app(ledger.session, app_id, [wanted]).get(wanted)
+    if known is None:
+        return Account(new_id("0ua"), app_id, wanted, AccountState.ACTIVE, {}, created=ledger.at, last_updated=ledger.at)
+    account = ledger.account(known.id)
+    if account.user_id not in {None, user.id}:
+        raise Invalid("Api validation failed: externalId", "externalId: this account is another user's")
+    if account.situation is not None or account.ignored:
+        raise Invalid("Api validation failed: externalId", "externalId: this account is the reviewers' to link; see /api/v1/review")
+    return account
+
+
+def _of_app(user: User, app_id: str) -> Account | None:
+    """The user's account of an app: the unreleased one, else the newest."""
+    mine = [account for account in user.links if account.app_id == app_id]
+    return next((account for account in mine if not account.released), max(mine, key=lambda each: each.id, default=None))
+
+
+def _by_id(session: Session, app_id: str, account_id: str) -> Account:
+    account = people.accounts(session, [account_id]).get(account_id)
+    if account is None or account.app_id != app_id:
+        raise NotFound(f"Not found: Resource not found: {account_id} (AppUser)")
+    return account
+
+
+def _require_app(session: Session, app_id: str) -> None:
+    if catalog.app(session, app_id) is None:
+        raise NotFound(f"Not found: Resource not found: {app_id} (AppInstance)")

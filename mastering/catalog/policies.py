@@ -1,0 +1,91 @@
+"""An app's import policy: the whole "To Okta" page, replaced as one value (SPEC §§5-9).
+
+What contradicts itself, does not parse or names what is not there is refused before anything is kept, with one cause per fault.
+Enabling an app as a master ranks it last, disabling takes it off the list; another username format maps its users' profiles again.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from datetime import datetime
+from typing import Any
+
+import msgspec
+from apscheduler.triggers.cron import CronTrigger
+from sqlalchemy import Engine
+
+from mastering.catalog.change import changed_parts, changing
+from mastering.catalog.ranks import settle_rank
+from mastering.errors import Invalid
+from mastering.ledger import Actor
+from mastering.rules.mapping import MappingRefused, compile_username
+from mastering.rules.policy import Firing, ImportPolicy, UsernameFormat, faults
+from mastering.rules.schema import Schema
+from mastering.store import catalog as store
+from mastering.store.tables import App
+
+Check = Callable[[App], None]
+"""Looks at the app as it is, before anything is changed, and raises what stands against it: `If-Match`."""
+
+
+def anything(_: App) -> None:
+    """The check that finds nothing wrong."""
+
+
+def replace(engine: Engine, actor: Actor, now: datetime, app_id: str, policy: ImportPolicy, *, check: Check = anything) -> App:
+    """Keep a policy in the place of the one before; raises `NotFound`, what `check` raises, and `Invalid` with one cause per fault."""
+    with changing(engine, actor, now) as change:
+        app = change.app(app_id)
+        check(app)
+        before = store.policy_of(app)
+        _refuse(policy, store.schema(change.session))
+        changes = changed_parts(_document(before), _document(policy))
+        if changes:
+            app.policy = store.policy_text(policy)
+            change.tell_app(app, "app.policy.update", {"changes": changes})
+            change.ask_again = "mastering" in changes
+            settle_rank(change, app)
+            if "username" in changes and app.rank is not None:
+                change.remaster.add(app.id)
+    return app
+
+
+def _document(policy: ImportPolicy) -> dict[str, Any]:
+    told: dict[str, Any] = msgspec.to_builtins(policy)
+    return told
+
+
+def _refuse(policy: ImportPolicy, schema: Schema) -> None:
+    causes = faults(policy) + _schedule_faults(policy) + _unknown_attributes(policy, schema)
+    if policy.username.format is UsernameFormat.CUSTOM and policy.username.expression:
+        try:
+            compile_username(policy.username.format, policy.username.expression)
+        except MappingRefused as refused:
+            causes += refused.causes
+    if policy.hook_id is not None:
+        causes.append(f"hookId: there is no inline hook {policy.hook_id}")
+    if causes:
+        raise Invalid("Api validation failed: import policy", *causes)
+
+
+def _unknown_attributes(policy: ImportPolicy, schema: Schema) -> list[str]:
+    unknown = dict.fromkeys(pair.user for pair in policy.matching.attributes if pair.user and pair.user not in schema.attributes)
+    return [f"matching.attributes: {name} is not an attribute of the user schema" for name in unknown]
+
+
+def _schedule_faults(policy: ImportPolicy) -> list[str]:
+    firings = {"full": policy.schedule.full, "incremental": policy.schedule.incremental}
+    return [f"schedule.{name}: {fault}" for name, firing in firings.items() if firing is not None and (fault := _firing_fault(firing))]
+
+
+def _firing_fault(firing: Firing) -> str | None:
+    """What is wrong with a cron expression of five fields, or with its time zone."""
+    try:
+        CronTrigger.from_crontab(firing.cron, timezone="UTC")
+    except ValueError:
+        return "cron: must be a cron expression of five fields, such as 0 * * * *"
+    try:
+        CronTrigger.from_crontab(firing.cron, timezone=firing.timezone)
+    except (ValueError, KeyError, OSError):
+        return f"timezone: {firing.timezone!r} is not the name of a time zone"
+    return None

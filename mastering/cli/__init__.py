@@ -1,0 +1,76 @@
+"""The command line: `mastering serve` runs the service, the other commands talk to it.
+
+====================================  ======================================================================================
+`serve`                               the server
+`import`, `plan`                      send a file to an app, for good or to see what would happen
+`changes`, `approve`, `cancel`        what to do about an import that is held
+`users`, `history`, `review`, `apps`  who is there, what happened, who waits, where they come from
+`token`                               access tokens, straight in the database
+`demo`                                a made-up company on a server of its own, to look at
+====================================  ======================================================================================
+
+All but `serve`, `token` and `demo` are clients of the HTTP API and can do nothing that a script of your own could not do. How they end is
+in `exits`; what they print is made harmless by `terminal`.
+"""
+
+from __future__ import annotations
+
+import sys
+from typing import Annotated
+
+import typer
+
+from mastering.cli import imports, people, tokens
+from mastering.cli.exits import Exit, Stop
+from mastering.cli.serve import serve
+from mastering.cli.terminal import tell
+from mastering.errors import MasteringError
+
+__all__ = ["main"]
+
+_app = typer.Typer(
+    help="Profile mastering and user lifecycle: imports from ranked sources decide who is active, and the history says why.",
+    no_args_is_help=True,
+    add_completion=False,
+    pretty_exceptions_enable=False,  # it would print the values of variables, and those are people's
+)
+_app.command("serve")(serve)
+_app.command("import")(imports.import_file)
+_app.command("plan")(imports.plan)
+_app.command("changes")(imports.changes)
+_app.command("approve")(imports.approve)
+_app.command("cancel")(imports.cancel)
+_app.command("users")(people.users)
+_app.command("history")(people.history)
+_app.command("review")(people.review)
+_app.command("apps")(people.apps)
+_app.add_typer(tokens.commands, name="token")
+
+
+@_app.command("demo")
+def _demo(
+    leave: Annotated[bool, typer.Option("--exit", help="Stop at the end of the story instead of leaving the server running.")] = False,
+) -> None:
+    """Tell a story of two masters on a server of its own, and leave it running. Exit code 1 if it did not come out as told."""
+    from mastering.demo import run
+
+    raise typer.Exit(Exit.APPLIED if run(stay=not leave) else Exit.FAILED)
+
+
+def main() -> None:
+    """Run the command that the arguments name; ends the process with a code of `Exit`."""
+    try:
+        _app()
+    except Stop as stop:
+        _end(stop.code, *stop.sentences)
+    except MasteringError as refusal:
+        _end(Exit.BAD_INPUT, refusal.summary, *refusal.causes)
+    except KeyboardInterrupt:
+        _end(Exit.FAILED, "Interrupted")
+
+
+def _end(code: Exit, sentence: str, *more: str) -> None:
+    tell(sentence, style="red")
+    for cause in more:
+        tell("  ", cause)
+    sys.exit(code)

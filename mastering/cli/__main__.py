@@ -1,0 +1,5 @@
+"""`python -m mastering.cli` is `mastering`."""
+
+from mastering.cli import main
+
+main()

@@ -1,0 +1,214 @@
+"""What the command line reads of the API's answers (API.md): the fields it shows, and no others."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from msgspec import Struct, field
+
+
+class Share(Struct):
+    """Unassignments against active assignments, and the limit in percent."""
+
+    unassigned: int
+    assigned: int
+    percent: float
+    limit: int
+
+
+class Verdict(Struct):
+    """What the safeguards said of a plan."""
+
+    tripped: bool
+    reason: str | None
+    app: Share
+    org: Share
+
+
+class Run(Struct, rename="camel"):
+    """An import run."""
+
+    id: str
+    app_id: str
+    mode: str
+    status: str
+    dry_run: bool
+    plan_hash: str | None
+    records: int
+    situations: dict[str, int]
+    actions: dict[str, int]
+    safeguard: Verdict | None
+    blocked_by: str | None
+    superseded_by: str | None
+    error: str | None
+    created: str
+    duration_ms: int | None
+
+
+class AppRef(Struct, rename="camel"):
+    """An app, named."""
+
+    app_id: str
+    label: str
+
+
+class Attribute(Struct):
+    """An attribute's change."""
+
+    old: Any = None
+    new: Any = None
+
+
+class Change(Struct, rename="camel"):
+    """A row of a plan."""
+
+    seq: int
+    external_id: str | None
+    line: int | None
+    situation: str
+    action: str
+    user_id: str | None
+    login: str | None
+    from_: str | None = field(name="from")
+    to: str | None
+    rule: str
+    reason: str | None
+    authority: AppRef | None
+    attributes: dict[str, Attribute]
+    candidates: list[dict[str, str]]
+    state: str
+    error: str | None
+
+
+class App(Struct):
+    """An app."""
+
+    id: str
+    label: str
+    status: str
+
+
+class Master(Struct, rename="camel"):
+    """A ranked master; rank 1 is the highest."""
+
+    app_id: str
+    rank: int
+
+
+class Masters(Struct):
+    """The ranked list."""
+
+    masters: list[Master]
+
+
+class User(Struct):
+    """A user, in Okta's words."""
+
+    id: str
+    status: str
+    profile: dict[str, Any]
+
+
+class Candidate(Struct, rename="camel"):
+    """A user that a waiting account might be."""
+
+    user_id: str
+    login: str
+    status: str
+
+
+class Waiting(Struct, rename="camel"):
+    """An account that waits for review."""
+
+    app_user_id: str
+    app_id: str
+    external_id: str
+    situation: str | None
+    reason: str | None
+    profile: dict[str, Any]
+    candidates: list[Candidate]
+
+
+class Result(Struct, rename="camel"):
+    """What became of a reviewer's decision."""
+
+    ok: bool
+    status: str | None = None
+    error_summary: str | None = None
+
+
+class Results(Struct):
+    """Of several, in their order."""
+
+    results: list[Result]
+
+
+class Standing(Struct):
+    """A master's word that was heard and not followed."""
+
+    label: str
+    trigger: str
+    reason: str | None
+
+
+class Standings(Struct):
+    """What of a user's masters is asked for here: the words that stand unheeded."""
+
+    disagreements: list[Standing]
+
+
+class Actor(Struct):
+    """Who did it."""
+
+    type: str
+    id: str
+    name: str
+
+
+class Account(Struct, rename="camel"):
+    """The account that an event tells of, as it was left."""
+
+    app_id: str
+    account: str
+    released: bool
+
+
+class RunRef(Struct):
+    """The run that an event is part of."""
+
+    id: str
+
+
+class Event(Struct, rename="camel"):
+    """One event of a history."""
+
+    seq: int
+    at: str
+    type: str
+    actor: Actor
+    from_: str | None = field(name="from", default=None)
+    to: str | None = None
+    rule: str | None = None
+    reason: str | None = None
+    authority: str | None = None
+    row: int | None = None
+    run: RunRef | None = None
+    account: Account | None = None
+    external_id: str | None = None
+    facts: dict[str, Any] = {}
+    attributes: dict[str, Attribute] = {}
+
+
+class Cause(Struct, rename="camel"):
+    """One fault of a refused request."""
+
+    error_summary: str
+
+
+class Problem(Struct, rename="camel"):
+    """The error envelope."""
+
+    error_code: str
+    error_summary: str
+    error_causes: list[Cause] = []
+    error_id: str = ""

@@ -1,0 +1,15 @@
+"""The import walk (SPEC §5): receive → plan → check → apply → record, one file to a step.
+
+::
+
+    spool      an HTTP body or a pulled page becomes chunks of record lines in the database
+    runs       start, seal, approve, cancel: what people and clients do to a run
+    reading    chunks back to records; which lines need a closer look at all
+    planning   all rows of a run, decided on one snapshot, checked by the safeguards
+    applying   the rows, in batches, each one transaction with its history
+    turns      whose turn it is: one run of an app at a time, claimed with a lease and a fence
+    worker     the thread that takes turns and does the steps
+
+Up to the check nothing of the org is written. A process may die anywhere: received lines, the plan and the cursor are in the database,
+a plan that was not finished is made anew, and a batch that was not committed never happened.
+"""

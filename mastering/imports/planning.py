@@ -1,0 +1,331 @@
+"""Planning a run: every row decided on one snapshot of the database, then what rows want from each other, then the check (SPEC §5.2-5.7).
+
+The order is the rules' order, not the body's: linked records and absences first; then unlinked records, against the links and statuses
+as the first part leaves them and the profiles as they were before the run. Nothing of the org is written here, only the plan.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator, Mapping
+from dataclasses import dataclass, replace
+from itertools import chain, islice
+from typing import Any, TypeVar
+
+from sqlmodel import Session
+
+from mastering.errors import WrongState
+from mastering.imports.reading import Path, Survey, records, survey
+from mastering.imports.rows import PlanWriter
+from mastering.rules.claims import Claims
+from mastering.rules.decision import Action, Situation
+from mastering.rules.lifecycle import Status
+from mastering.rules.matching import Crowd, Keys, correlate
+from mastering.rules.people import Account, User
+from mastering.rules.plan import (
+    PLACE_TAKEN,
+    Change,
+    Found,
+    Prepared,
+    Terms,
+    invalid,
+    new_login,
+    plan_absence,
+    plan_leaver,
+    plan_linked,
+    plan_unknown,
+    plan_unlinked,
+    plan_withdrawal,
+    prepare,
+    prepare_again,
+    stake,
+)
+from mastering.rules.record import AccountState, Mode, Record, Unusable
+from mastering.rules.safeguard import Tally, Verdict, check
+from mastering.rules.text import fold_login
+from mastering.store import imports as store
+from mastering.store import people, tables
+
+T = TypeVar("T")
+
+_AT_ONCE = 2_000
+_RENAMES = 1
+"""The bundle of users who take logins that others in the run give up: applied in one transaction, so that swaps work."""
+
+_FIRST = frozenset({Path.LINKED, Path.UNUSABLE, Path.TWICE})
+"""An unusable row comes first, too: it may be a leaver's (SPEC §5.2)."""
+_THEN = frozenset({Path.UNLINKED})
+
+
+@dataclass(slots=True)
+class Planned:
+    """What planning gives: the verdict of the check, the counts, the hash and how many rows there are."""
+
+    verdict: Verdict
+    situations: dict[str, int]
+    actions: dict[str, int]
+    plan_hash: str
+    changes: int
+    records: int
+    as_of_event: int
+
+
+class Planner:
+    """One planning of one run, on the snapshot that `session` reads."""
+
+    def __init__(self, session: Session, run: tables.ImportRun, terms: Terms, writer: PlanWriter) -> None:
+        self._session = session
+        self._run = run
+        self._terms = terms
+        self._writer = writer
+        self._claims = Claims()
+        self._directory = store.Directory(session, terms.policy.matching)
+        self._after: dict[str, User] = {}
+        self._renames: list[tuple[Change, User, str, str]] = []
+        self._returning: list[Record] = []
+        self._absences = 0
+        self._waiting = 0
+
+    def plan(self) -> Planned:
+        """Plan, settle the claims, check."""
+        found = survey(self._session, self._run.id, self._run.app_id, self._run.mode)
+        if found.lines != self._run.records:
+            raise WrongState(f"{self._run.records} records were received and {found.lines} are in the database")
+        as_of = store.last_event(self._session)
+        for part in records(self._session, self._run.id, found, _FIRST):
+            self._writer.lease.beat()
+            self._plan_linked([row for row in part if isinstance(row, Record)], [row for row in part if isinstance(row, Unusable)])
+        if self._run.mode is Mode.FULL:
+            self._plan_absences(found)
+        self._plan_returning()
+        self._write_renames()
+        for rows in records(self._session, self._run.id, found, _THEN):
+            self._writer.lease.beat()
+            self._plan_others(rows)
+        if self._run.mode is Mode.INCREMENTAL:
+            self._plan_waiting(found)
+        self._writer.give_up({row: why for row, why in self._claims.losers().items() if row > 0})
+        return self._checked(found, as_of)
+
+    # -- linked records and absences ----------------------------------------------------------------------------------
+
+    def _plan_linked(self, usable: list[Record], unusable: list[Unusable]) -> None:
+        self._plan_unusable(unusable)
+        accounts, users = self._known(usable)
+        planned = []
+        for record in usable:
+            account = accounts[record.external_id]
+            if account.released and account.account is not AccountState.ACTIVE and record.says_active(self._terms.mode, account.account):
+                self._returning.append(record)
+            else:
+                planned += self._planned(record, account, users[account.user_id or ""])
+        self._take(planned)
+
+    def _plan_returning(self) -> None:
+        """Released accounts that come back, when it is known who leaves: whether their places are free, and who speaks, depends on that."""
+        planned = []
+        for records_back in _batches(self._returning):
+            accounts, users = self._known(records_back)
+            for record in records_back:
+                account = accounts[record.external_id]
+                user = users[account.user_id or ""]
+                planned += self._planned(record, account, self._after.get(user.id, user))
+        self._take(planned)
+
+    def _planned(self, record: Record, account: Account, user: User) -> list[tuple[Change, User]]:
+        change = plan_linked(self._terms, record, account, user)
+        if change is None:
+            self._writer.situations[Situation.UNCHANGED.value] += 1
+        return [(change, user)] if change is not None else []
+
+    def _known(self, told: Iterable[Record]) -> tuple[dict[str, Account], dict[str, User]]:
+        """The accounts of these records by external id, and the users they are linked to."""
+        accounts = people.accounts_of_app(self._session, self._run.app_id, {record.external_id for record in told})
+        return accounts, people.users(self._session, {account.user_id for account in accounts.values() if account.user_id})
+
+    def _plan_absences(self, found: Survey) -> None:
+        """Every linked or waiting account that the snapshot did not carry. *Could not read* is never *gone*: an invalid row was carried."""
+        for heads in _batches(self._absent(found)):
+            accounts = people.accounts_of_app(self._session, self._run.app_id, {head.external_id for head in heads})
+            users = people.users(self._session, {account.user_id for account in accounts.values() if account.user_id})
+            planned = []
+            for account in (accounts[head.external_id] for head in heads):
+                if account.user_id is not None:
+                    planned.append((plan_absence(self._terms, account, users[account.user_id]), users[account.user_id]))
+                else:
+                    self._writer.add(plan_withdrawal(account))
+            self._take(planned)
+
+    def _absent(self, found: Survey) -> Iterator[store.Head]:
+        cutoff = self._run.snapshot_at or self._run.created
+        for head in store.known_accounts(self._session, self._run.app_id):
+            self._waiting += head.waiting
+            if head.external_id in found.seen:
+                continue
+            if head.waiting:
+                self._absences += 1
+                yield head
+            elif head.released or head.account != AccountState.ACTIVE:
+                self._writer.situations[Situation.UNCHANGED.value] += 1
+            elif head.linked_at is None or head.linked_at <= cutoff:
+                self._absences += 1
+                yield head
+
+    def _take(self, planned: list[tuple[Change, User]]) -> None:
+        """Write rows of linked accounts, note their claims, and remember how they leave the users for the second part."""
+        moving = {change.external_id: key for change, user in planned if (key := new_login(change, user)) is not None}
+        holders = self._directory.holders(set(moving.values())) if moving else {}
+        for change, user in planned:
+            self._remember(change, user)
+            key = moving.get(change.external_id)
+            holder = holders.get(key) if key else None
+            if key and holder and holder != user.id:
+                self._renames.append((change, user, key, holder))
+                continue
+            seq = self._writer.add(change)
+            if key:
+                self._claims.move(seq, user.id, key, holder)
+            self._claim_return(seq, change, user)
+
+    def _write_renames(self) -> None:
+        for change, user, key, holder in self._renames:
+            seq = self._writer.add(change, _RENAMES)
+            self._claims.move(seq, user.id, key, holder)
+            self._claim_return(seq, change, user)
+
+    def _claim_return(self, seq: int, change: Change, user: User) -> None:
+        back = change.decision.situation is Situation.CAME_BACK and change.decision.action is not Action.ignore
+        if back or change.decision.reason == PLACE_TAKEN:
+            self._claims.come_back(seq, user.id)
+
+    def _remember(self, change: Change, user: User) -> None:
+        effect = change.effect
+        if change.decision.trigger is None and not ({"account", "release", "relink"} & effect.keys()):
+            return
+        now = self._after.get(user.id, user)
+        links = [_left(account, change) if account.id == change.app_user_id else account for account in now.links]
+        status = change.decision.to or now.status
+        pending = now.pending_when_deactivated
+        if change.decision.trigger is not None:
+            pending = now.status is Status.PENDING_ACTIVATION and status is Status.DEACTIVATED
+        new = effect.get("new", {})
+        profile, login = {**now.profile, **new}, str(new.get("login") or now.login)
+        self._after[user.id] = replace(now, status=status, links=links, pending_when_deactivated=pending, profile=profile, login=login)
+
+    # -- unlinked records ---------------------------------------------------------------------------------------------
+
+    def _plan_others(self, rows: list[Record | Unusable]) -> None:
+        self._plan_unusable([row for row in rows if isinstance(row, Unusable)])
+        fresh = [row for row in rows if isinstance(row, Record)]
+        known = people.accounts_of_app(self._session, self._run.app_id, {record.external_id for record in fresh})
+        ready: list[tuple[Prepared, Account | None]] = []
+        for record in fresh:
+            account = known.get(record.external_id)
+            if not record.says_active(self._terms.mode, account.account if account else None):
+                self._writer.add(plan_unknown(record, account))
+                continue
+            prepared = prepare(self._terms, record, account.profile if account else {})
+            if isinstance(prepared, Unusable):
+                self._writer.add(invalid(prepared, account))
+            else:
+                ready.append((prepared, account))
+        for change, prepared, found in self._correlated(ready):
+            stake(self._claims, self._writer.add(change), change, prepared, found)
+
+    def _plan_waiting(self, found: Survey) -> None:
+        """Waiting rows without a record are matched again too; they appear in the plan only if they are confirmed now (SPEC §6).
+
+        All of them make their claims first, unseen; those that are confirmed and have lost none are then written.
+        """
+        unseen, confirmed = 0, dict[int, str | None]()
+        waiting = people.waiting_accounts(self._session, self._run.app_id)
+        for accounts in _batches(account for account in waiting if account.user_id is None and account.external_id not in found.seen):
+            for change, prepared, matched in self._matched_again(accounts):
+                unseen -= 1
+                stake(self._claims, unseen, change, prepared, matched)
+                if change.decision.action in {Action.create, Action.link}:
+                    confirmed[unseen] = change.app_user_id
+        lost = self._claims.losers()
+        for ids in _batches(sorted(account_id for row, account_id in confirmed.items() if account_id and row not in lost)):
+            found_again = people.accounts(self._session, ids)
+            for change, _, _ in self._matched_again(found_again[account_id] for account_id in ids):
+                self._writer.add(change)
+
+    def _matched_again(self, accounts: Iterable[Account]) -> Iterator[tuple[Change, Prepared, Found]]:
+        prepared = ((prepare_again(self._terms, account), account) for account in accounts)
+        return self._correlated((usable, account) for usable, account in prepared if isinstance(usable, Prepared))
+
+    def _correlated(self, ready: Iterable[tuple[Prepared, Account | None]]) -> Iterator[tuple[Change, Prepared, Found]]:
+        ready = list(ready)
+        known = self._directory.find([prepared.keys for prepared, _ in ready])
+        crowd = Crowd(known)
+        holders = self._holders(known, {fold_login(prepared.login) for prepared, _ in ready})
+        matching = self._terms.policy.matching
+        matches = [correlate(matching, prepared.keys, crowd.near(prepared.keys)) for prepared, _ in ready]
+        users = people.users(self._session, set(chain.from_iterable(match.user_ids for match in matches)))
+        users.update({user_id: self._after[user_id] for user_id in users.keys() & self._after.keys()})
+        for (prepared, account), match in zip(ready, matches, strict=True):
+            holder = holders.get(fold_login(prepared.login))
+            staying = None if holder is not None and self._claims.moves_away(holder) else holder
+            found = Found(match, users, staying)
+            yield plan_unlinked(self._terms, prepared, account, found), prepared, found._replace(holder=holder)
+
+    def _holders(self, known: Mapping[str, Keys], logins: set[str]) -> Mapping[str, str]:
+        """Who has these logins. Where records are matched by their login, whoever has it has been found already."""
+        if self._terms.policy.matching.username and not self._terms.policy.matching.attributes:
+            return {keys.login: user_id for user_id, keys in known.items() if keys.login in logins}
+        return self._directory.holders(logins)
+
+    def _plan_unusable(self, rows: list[Unusable]) -> None:
+        named = {row.external_id for row in rows if row.external_id}
+        accounts = people.accounts_of_app(self._session, self._run.app_id, named) if named else {}
+        users = people.users(self._session, {account.user_id for account in accounts.values() if account.user_id}) if accounts else {}
+        for row in rows:
+            account = accounts.get(row.external_id or "")
+            user = users.get(account.user_id or "") if account else None
+            if account and user and row.leaver:
+                self._take([(plan_leaver(self._terms, row, account, user), user)])
+            else:
+                self._writer.add(invalid(row, account, user))
+
+    # -- the check ----------------------------------------------------------------------------------------------------
+
+    def _checked(self, found: Survey, as_of_event: int) -> Planned:
+        run, terms, writer = self._run, self._terms, self._writer
+        assigned = store.active_assignments(self._session)
+        tally = Tally(
+            mode=run.mode,
+            records=found.lines,
+            unidentified=found.unidentified,
+            absences=self._absences,
+            waiting=self._waiting,
+            unassigned=writer.unassigned,
+            assigned=assigned[run.app_id],
+            assigned_in_org=assigned.total(),
+            allow_empty=run.allow_empty,
+        )
+        writer.situations[Situation.UNCHANGED.value] += found.unchanged
+        return Planned(
+            verdict=check(tally, terms.policy.safeguard, terms.org),
+            situations=_counted(writer.situations),
+            actions=_counted(writer.actions),
+            plan_hash=writer.hash(),
+            changes=writer.count,
+            records=found.lines,
+            as_of_event=as_of_event,
+        )
+
+
+def _left(account: Account, change: Change) -> Account:
+    effect: Any = change.effect
+    released = bool(effect.get("release")) or (account.released and not effect.get("relink"))
+    return replace(account, account=AccountState(effect.get("account", account.account)), released=released)
+
+
+def _counted(counts: dict[str, int]) -> dict[str, int]:
+    return {name: count for name, count in sorted(counts.items()) if count}
+
+
+def _batches(values: Iterable[T]) -> Iterator[list[T]]:
+    source = iter(values)
+    while batch := list(islice(source, _AT_ONCE)):
+        yield batch

@@ -1,0 +1,150 @@
+"""A row of a plan, from the rules' value to the table and back, and the plan's hash.
+
+The hash is SHA-256 over the digests of all rows in their order: who quotes it has named every row with everything it would do.
+"""
+
+from __future__ import annotations
+
+from collections import Counter
+from hashlib import sha256
+
+from mastering.imports.lease import Lease
+from mastering.rules.claims import Lost
+from mastering.rules.decision import Action, Decision, Rule, Situation
+from mastering.rules.lifecycle import Status, Trigger
+from mastering.rules.plan import Change, give_up
+from mastering.store import imports as store
+from mastering.store.bulk import Row
+from mastering.store.documents import canonical, dump, load
+from mastering.store.engine import writing
+
+_AT_ONCE = 2_000
+_DIGEST = 16
+
+
+def row_of(run_id: str, seq: int, change: Change, bundle: int | None) -> Row:
+    """The row of a change, in the order of `store.imports.CHANGE_COLUMNS`."""
+    decision, before = change.decision, change.before
+    return (
+        run_id,
+        seq,
+        change.external_id,
+        change.line,
+        decision.situation.value,
+        decision.action.value,
+        change.user_id,
+        change.app_user_id,
+        change.login,
+        before.value if before else None,
+        decision.to.value if decision.to else None,
+        decision.trigger.value if decision.trigger else None,
+        decision.rule.value,
+        decision.reason,
+        change.detail,
+        change.authority,
+        dump({**change.effect, "candidates": change.candidates, "activate": decision.activate}),
+        bundle,
+    )
+
+
+def change_of(row: store.ChangeRow) -> Change:
+    """The change of a row, read by position: a run reads hundreds of thousands."""
+    (
+        *_,
+        external_id,
+        line,
+        situation,
+        action,
+        user_id,
+        app_user_id,
+        login,
+        before,
+        to,
+        trigger,
+        rule,
+        reason,
+        detail,
+        authority,
+        effect_json,
+        _bundle,
+    ) = tuple(row)
+    effect = load(effect_json)
+    candidates, activate = tuple(effect.pop("candidates")), effect.pop("activate")
+    decision = Decision(_SITUATIONS[situation], _ACTIONS[action], _RULES[rule], _TRIGGERS.get(trigger), activate, _STATUSES.get(to), reason)
+    return Change(external_id, line, decision, user_id, app_user_id, login, _STATUSES.get(before), authority, effect, candidates, detail)
+
+
+_SITUATIONS = {member.value: member for member in Situation}
+_ACTIONS = {member.value: member for member in Action}
+_RULES = {member.value: member for member in Rule}
+_TRIGGERS = {member.value: member for member in Trigger}
+_STATUSES = {member.value: member for member in Status}
+
+
+class PlanWriter:
+    """Writes the rows of one plan as they are made, and counts and hashes them. Sequence numbers start at 1.
+
+    Whoever has lost the lease writes no row more: two plans of one run never mix.
+    """
+
+    def __init__(self, lease: Lease) -> None:
+        self.lease = lease
+        self._run_id = lease.run_id
+        self._rows: list[Row] = []
+        self._digests = bytearray()
+        self.situations: Counter[str] = Counter()
+        self.actions: Counter[str] = Counter()
+        self.unassigned = 0
+        self.count = 0
+        with writing(lease.engine) as session:
+            lease.hold(session)
+            store.drop_changes(session, lease.run_id)
+
+    def add(self, change: Change, bundle: int | None = None) -> int:
+        """Add a row; its sequence number."""
+        self.count += 1
+        row = row_of(self._run_id, self.count, change, bundle)
+        self._rows.append(row)
+        self._digests += _digest(row)
+        self._tally(row, 1)
+        self.unassigned += change.unassigns
+        if len(self._rows) >= _AT_ONCE:
+            self.write()
+        return self.count
+
+    def write(self) -> None:
+        """Write what is not written yet."""
+        if self._rows:
+            with writing(self.lease.engine) as session:
+                self.lease.hold(session)
+                store.add_changes(session, self._rows)
+            self._rows.clear()
+
+    def give_up(self, losers: dict[int, Lost]) -> None:
+        """Plan the rows that lost their claims again, in place."""
+        self.write()
+        if not losers:
+            return
+        with writing(self.lease.engine) as session:
+            self.lease.hold(session)
+            rewritten = []
+            for row in store.changes_by_seq(session, self._run_id, losers):
+                self._tally(row_of(self._run_id, row.seq, change_of(row), row.bundle), -1)
+                fresh = row_of(self._run_id, row.seq, give_up(change_of(row), losers[row.seq]), row.bundle)
+                self._tally(fresh, 1)
+                self._digests[(row.seq - 1) * _DIGEST : row.seq * _DIGEST] = _digest(fresh)
+                rewritten.append(fresh)
+            store.rewrite_changes(session, rewritten)
+
+    def hash(self) -> str:
+        """The plan's hash, as API.md writes it."""
+        return "sha256:" + sha256(self._digests).hexdigest()
+
+    def _tally(self, row: Row, by: int) -> None:
+        self.situations[row[4]] += by
+        if row[5] != Action.none.value:
+            self.actions[row[5]] += by
+
+
+def _digest(row: Row) -> bytes:
+    return sha256(canonical(row[1:])).digest()[:_DIGEST]

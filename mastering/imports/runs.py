@@ -1,0 +1,189 @@
+"""What people and clients do to a run: start it, seal it, give it up, approve it, cancel it (SPEC §§5, 8).
+
+A run takes its place in the queue when it is sealed, not when it was begun: only then is it a snapshot. A newer FULL run supersedes a
+held one at that moment. A dry run waits for nothing, supersedes nothing and remembers nothing.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Any
+
+from sqlalchemy import Engine
+from sqlmodel import Session
+
+from mastering.clock import wire
+from mastering.errors import Invalid, NotFound, PlanChanged, WrongState
+from mastering.ids import new_id
+from mastering.ledger import Actor, Ledger
+from mastering.rules.record import Mode
+from mastering.rules.runs import ENDED, RunStatus, RunTrigger, next_run_status
+from mastering.store import imports as store
+from mastering.store import runs as run_store
+from mastering.store import tables
+from mastering.store.documents import dump, load
+from mastering.store.engine import writing
+
+
+@dataclass(frozen=True, slots=True)
+class Order:
+    """What a client asks of an import (API.md, starting an import)."""
+
+    mode: Mode
+    source: str = "PUSH"
+    dry_run: bool = False
+    allow_empty: bool = False
+    expected_count: int | None = None
+    snapshot_at: str | None = None
+
+
+def start(engine: Engine, actor: Actor, now: datetime, app_id: str, order: Order) -> str:
+    """Begin to receive an import of an active app; the new run's id. Raises `NotFound` or `Invalid`."""
+    run_id = new_id("imp")
+    with writing(engine) as session:
+        app = session.get(tables.App, app_id, with_for_update=True)
+        if app is None:
+            raise NotFound(f"Not found: Resource not found: {app_id} (AppInstance)")
+        if app.status is not tables.AppStatus.ACTIVE:
+            raise Invalid("Import refused", f"app: {app.label} is inactive; activate it before importing")
+        if order.snapshot_at is not None and order.snapshot_at > wire(now):
+            raise Invalid("Import refused", "snapshotAt: lies in the future")
+        session.add(
+            tables.ImportRun(
+                id=run_id,
+                app_id=app_id,
+                mode=order.mode,
+                source=order.source,
+                status=RunStatus.RECEIVING,
+                dry_run=order.dry_run,
+                allow_empty=order.allow_empty,
+                expected_count=order.expected_count,
+                snapshot_at=order.snapshot_at,
+                started_by=dump(actor.document()),
+                created=wire(now),
+            )
+        )
+        _tell(session, app, actor, now, run_id, "import.start", {"mode": order.mode.value, "dryRun": order.dry_run})
+    return run_id
+
+
+def seal(engine: Engine, actor: Actor, now: datetime, run_id: str, count: int) -> None:
+    """The body ended properly: the run is a snapshot and takes its place in the queue (SPEC §5.1). A wrong count fails it."""
+    with writing(engine) as session:
+        run = get(session, run_id, lock=True)
+        if run.expected_count is not None and run.expected_count != count:
+            _fail(
+                session, actor, now, run, f"expectedCount: {run.expected_count} records were announced, {count} came; nothing was changed"
+            )
+            return
+        app = _app(session, run)
+        app.arrivals += 1
+        run.arrival, run.records, run.sealed = app.arrivals, count, wire(now)
+        run.status = next_run_status(run.status, RunTrigger.seal)
+        if run.mode is Mode.FULL and not run.dry_run:
+            _supersede(session, app, actor, now, run)
+        session.add_all([run, app])
+
+
+def _supersede(session: Session, app: tables.App, actor: Actor, now: datetime, newer: tables.ImportRun) -> None:
+    for held in run_store.held(session, app.id):
+        held.status = next_run_status(held.status, RunTrigger.supersede)
+        held.superseded_by, held.completed = newer.id, wire(now)
+        store.drop_chunks(session, held.id)
+        session.add(held)
+        _tell(session, app, actor, now, held.id, "import.superseded", {"supersededBy": newer.id})
+
+
+def give_way(session: Session, now: datetime, run: tables.ImportRun) -> None:
+    """A run that is held while a newer snapshot of its app waits already is superseded at once, as it would have been a moment later."""
+    newer = run_store.snapshot_after(session, run) if run.status is RunStatus.HELD else None
+    if newer is not None:
+        _supersede(session, _app(session, run), starter(newer), now, newer)
+
+
+def give_up(engine: Engine, actor: Actor, now: datetime, run_id: str, error: str, *, owner: str | None = None) -> None:
+    """A run that cannot go on fails, with a sentence that says why; with `owner`, only while it is that worker's.
+
+    What was received is forgotten, and so is half a plan. Batches that were applied before stay: the sentence says how far they went.
+    """
+    with writing(engine) as session:
+        run = get(session, run_id, lock=True)
+        if run.status in ENDED or owner not in {None, run.owner}:
+            return
+        if run.status is RunStatus.APPLYING:
+            error += f". {run.cursor} of the plan's {run.changes} changes had been made and stay; the next import goes on from there"
+        if run.status is RunStatus.PLANNING:
+            store.drop_changes(session, run_id)
+        _fail(session, actor, now, run, error)
+
+
+def _fail(session: Session, actor: Actor, now: datetime, run: tables.ImportRun, error: str) -> None:
+    run.status = next_run_status(run.status, RunTrigger.fail)
+    run.error, run.completed, run.lease_until = error, wire(now), None
+    store.drop_chunks(session, run.id)
+    session.add(run)
+    _tell(session, _app(session, run), actor, now, run.id, "import.failed", {"error": error})
+
+
+def approve(engine: Engine, actor: Actor, now: datetime, run_id: str, plan_hash: str) -> None:
+    """Let a held plan be applied as it was reviewed; who approves quotes its hash. Raises `WrongState` or `PlanChanged` (SPEC §8)."""
+    with writing(engine) as session:
+        run = get(session, run_id, lock=True)
+        to = next_run_status(run.status, RunTrigger.apply) if run.status is RunStatus.HELD else None
+        if to is None:
+            raise WrongState(f"Only a held import run can be approved; this one is {run.status.value}")
+        if plan_hash != run.plan_hash:
+            raise PlanChanged("The plan hash quoted is not the hash of this run's plan; read the plan again before approving it")
+        run.status, run.approved_by = to, dump(actor.document())
+        session.add(run)
+        _tell(session, _app(session, run), actor, now, run_id, "import.approved", {"planHash": plan_hash})
+
+
+def cancel(engine: Engine, actor: Actor, now: datetime, run_id: str) -> None:
+    """Give up a held or waiting run; nothing of it is applied (SPEC §8)."""
+    with writing(engine) as session:
+        _cancel(session, actor, now, get(session, run_id, lock=True))
+
+
+def _cancel(session: Session, actor: Actor, now: datetime, run: tables.ImportRun) -> None:
+    run.status = next_run_status(run.status, RunTrigger.cancel)
+    run.completed = wire(now)
+    store.drop_chunks(session, run.id)
+    session.add(run)
+    _tell(session, _app(session, run), actor, now, run.id, "import.cancelled", {})
+
+
+def cancel_expired(engine: Engine, now: datetime, actor: Actor, before: str) -> int:
+    """Cancel runs that have been held since before an instant; how many (API.md, heldPlanRetentionDays)."""
+    with writing(engine) as session:
+        expired = [run for run in run_store.held(session) if (run.planned or run.created) < before]
+        for run in expired:
+            _cancel(session, actor, now, run)
+    return len(expired)
+
+
+def get(session: Session, run_id: str, *, lock: bool = False) -> tables.ImportRun:
+    """A run, locked if it is to be changed; raises `NotFound`."""
+    run = session.get(tables.ImportRun, run_id, with_for_update=lock)
+    if run is None:
+        raise NotFound(f"Not found: Resource not found: {run_id} (ImportRun)")
+    return run
+
+
+def _app(session: Session, run: tables.ImportRun) -> tables.App:
+    """The run's app, locked: its history is about to be written on."""
+    return session.get_one(tables.App, run.app_id, with_for_update=True)
+
+
+def _tell(session: Session, app: tables.App, actor: Actor, now: datetime, run_id: str, kind: str, body: dict[str, Any]) -> None:
+    ledger = Ledger(session, now, actor, run_id=run_id)
+    ledger.note(app, kind, body)
+    ledger.flush()
+    session.add(app)
+
+
+def starter(run: tables.ImportRun) -> Actor:
+    """Who started a run, as the one who acts in it."""
+    document = load(run.started_by)
+    return Actor(document["type"], document["id"], document["name"])

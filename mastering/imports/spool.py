@@ -1,0 +1,59 @@
+"""Receiving: record lines into chunks (SPEC §5.1).
+
+A chunk is a run of lines, each `number SPACE payload NEWLINE`. Chunks are committed as they fill, so memory does not grow with the body and
+nothing received is lost with the process; but only `runs.seal` makes a snapshot of them.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator
+
+from sqlalchemy import Engine
+
+from mastering.connectors.lines import Line
+from mastering.store import imports as store
+from mastering.store.engine import writing
+
+LINES_PER_CHUNK = 2_000
+BYTES_PER_CHUNK = 4_000_000
+
+
+class Spool:
+    """Where one run's lines go. `close` writes what is left and gives their number."""
+
+    def __init__(self, engine: Engine, run_id: str) -> None:
+        self._engine = engine
+        self._run_id = run_id
+        self._seq = 0
+        self._lines: list[bytes] = []
+        self._bytes = 0
+        self.count = 0
+
+    def add(self, lines: Iterable[Line]) -> None:
+        """Take some lines; write the chunk when it is full."""
+        for number, payload in lines:
+            self._lines.append(b"%d %s\n" % (number, payload))
+            self._bytes += len(payload)
+            self.count += 1
+            if len(self._lines) >= LINES_PER_CHUNK or self._bytes >= BYTES_PER_CHUNK:
+                self._write()
+
+    def close(self) -> int:
+        """Write the last chunk; the number of lines received."""
+        if self._lines:
+            self._write()
+        return self.count
+
+    def _write(self) -> None:
+        with writing(self._engine) as session:
+            store.add_chunk(session, self._run_id, self._seq, len(self._lines), b"".join(self._lines))
+        self._seq += 1
+        self._lines.clear()
+        self._bytes = 0
+
+
+def unpack(payload: bytes) -> Iterator[Line]:
+    """The lines of a chunk."""
+    for line in payload.split(b"\n")[:-1]:
+        number, _, rest = line.partition(b" ")
+        yield Line(int(number), rest)

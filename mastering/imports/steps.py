@@ -1,0 +1,164 @@
+"""One turn of a run: plan it, or apply its next batches (SPEC §§5.3-5.9).
+
+A turn belongs to who holds the lease, and every transaction of a turn asks for it first (`lease`).
+"""
+
+from __future__ import annotations
+
+from datetime import datetime
+
+from sqlalchemy import Engine
+from sqlmodel import Session
+
+from mastering.clock import now as clock_now
+from mastering.clock import wire
+from mastering.errors import WrongState
+from mastering.imports import runs
+from mastering.imports.applying import AT_ONCE, apply_batch
+from mastering.imports.lease import LEASE, Lease
+from mastering.imports.planning import Planned, Planner
+from mastering.imports.rows import PlanWriter
+from mastering.imports.runs import starter
+from mastering.ledger import Actor, Ledger
+from mastering.rematch import rematch
+from mastering.rules.plan import Terms
+from mastering.rules.record import Mode
+from mastering.rules.runs import RunStatus, RunTrigger, next_run_status
+from mastering.rules.safeguard import HeldFor, Share, Verdict
+from mastering.store import catalog, tables
+from mastering.store import imports as store
+from mastering.store import runs as run_store
+from mastering.store.documents import dump, load
+from mastering.store.engine import reading, writing
+from mastering.terms import terms_of
+
+_MOVES_PEOPLE = {"create", "link", "update", "release", "deactivate", "suspend", "unsuspend", "reactivate", "require_activation"}
+
+
+def take_turn(engine: Engine, owner: str) -> bool:
+    """Claim the next run and do its next step to the end; whether there was one."""
+    now = clock_now()
+    with writing(engine) as session:
+        run = run_store.claim(session, owner, wire(now), wire(now + LEASE))
+        if run is None:
+            return False
+        if run.status is RunStatus.PLANNING:  # whoever planned it died: a plan is made anew
+            run.status = next_run_status(run.status, RunTrigger.requeue)
+        if run.status is RunStatus.QUEUED:
+            run.status = next_run_status(run.status, RunTrigger.plan)
+        run.cursor = run.cursor if run.status is RunStatus.APPLYING else 0
+        session.add(run)
+    lease = Lease(engine, run.id, owner, run.fence)
+    if run.status is RunStatus.PLANNING:
+        _plan(lease, run, now)
+    else:
+        _apply(lease)
+    return True
+
+
+def _plan(lease: Lease, run: tables.ImportRun, now: datetime) -> None:
+    writer = PlanWriter(lease)
+    with reading(lease.engine) as session:
+        terms = terms_of(session, run.app_id, run.mode, now)
+        planned = Planner(session, run, terms, writer).plan()
+    with writing(lease.engine) as session:
+        mine = lease.hold(session)
+        _note_plan(session, mine, terms, planned)
+        mine.status = next_run_status(mine.status, _after_planning(mine, planned))
+        mine.lease_until = None
+        if mine.dry_run:
+            mine.completed = mine.planned
+            store.drop_chunks(session, mine.id)
+        session.add(mine)
+        _tell_planned(session, mine, now, planned)
+        runs.give_way(session, now, mine)
+
+
+def _after_planning(run: tables.ImportRun, planned: Planned) -> RunTrigger:
+    if run.dry_run:
+        return RunTrigger.show
+    return RunTrigger.hold if planned.verdict.tripped else RunTrigger.apply
+
+
+def _note_plan(session: Session, run: tables.ImportRun, terms: Terms, planned: Planned) -> None:
+    run.policy = catalog.policy_text(terms.policy)
+    run.plan_hash, run.changes, run.records = planned.plan_hash, planned.changes, planned.records
+    run.situations, run.actions = dump(planned.situations), dump(planned.actions)
+    run.as_of_event, run.planned = planned.as_of_event, wire(clock_now())
+    run.safeguard = dump({**verdict_document(planned.verdict), **_recurrence(session, run, planned.verdict)})
+
+
+def _recurrence(session: Session, run: tables.ImportRun, verdict: Verdict) -> dict[str, str | None]:
+    """Since when full runs of this app have been held for unidentified records, one after the other (SPEC §5.2)."""
+    if verdict.reason is not HeldFor.unidentified_records:
+        return {}
+    before = run_store.snapshot_before(session, run)
+    told = load(before.safeguard or "{}") if before else {}
+    return {"recurringSince": told.get("recurringSince", run.planned)}
+
+
+def verdict_document(verdict: Verdict) -> dict[str, object]:
+    """The verdict as API.md shows it."""
+
+    def share(of: Share) -> dict[str, object]:
+        return {"unassigned": of.unassigned, "assigned": of.assigned, "percent": of.percent, "limit": of.limit}
+
+    reason = verdict.reason.value if verdict.reason else None
+    return {"tripped": verdict.tripped, "reason": reason, "app": share(verdict.app), "org": share(verdict.org)}
+
+
+def _tell_planned(session: Session, run: tables.ImportRun, now: datetime, planned: Planned) -> None:
+    if run.dry_run:
+        return
+    app = session.get_one(tables.App, run.app_id)
+    ledger = Ledger(session, now, starter(run), run_id=run.id, plan_hash=planned.plan_hash)
+    kind = "import.held" if planned.verdict.tripped else "import.planned"
+    ledger.note(app, kind, {"situations": planned.situations, "actions": planned.actions, "safeguard": verdict_document(planned.verdict)})
+    ledger.flush()
+    session.add(app)
+
+
+def _apply(lease: Lease) -> None:
+    """Batch after batch until the plan's last row."""
+    while _apply_next(lease):
+        pass
+
+
+def _apply_next(lease: Lease) -> bool:
+    now = clock_now()
+    with writing(lease.engine) as session:
+        mine = lease.hold(session)
+        rows = store.changes(session, mine.id, mine.cursor, AT_ONCE)
+        _require_whole(mine, [row.seq for row in rows])
+        ledger = Ledger(session, now, _acting(mine), run_id=mine.id, plan_hash=mine.plan_hash)
+        if rows:
+            policy = catalog.policy_from(mine.policy or "{}")
+            apply_batch(ledger, mine, rows, lambda: terms_of(session, mine.app_id, mine.mode, now, policy))
+        else:
+            _complete(session, ledger, mine, now)
+        session.add(mine)
+    return bool(rows)
+
+
+def _require_whole(run: tables.ImportRun, seqs: list[int]) -> None:
+    """No row of a plan is passed over: the next ones follow the cursor without a gap, and only the last row has none after it."""
+    last = run.cursor + len(seqs)
+    if seqs != list(range(run.cursor + 1, last + 1)) or (not seqs and run.cursor < run.changes):
+        raise WrongState("Rows of the plan are missing from the database")
+
+
+def _complete(session: Session, ledger: Ledger, run: tables.ImportRun, now: datetime) -> None:
+    run.status = next_run_status(run.status, RunTrigger.complete)
+    run.completed, run.lease_until = wire(now), None
+    store.drop_chunks(session, run.id)
+    if run.mode is Mode.INCREMENTAL or _MOVES_PEOPLE & load(run.actions).keys() or store.others_acted(session, run.id, run.as_of_event):
+        rematch(ledger, now, after=run)
+    app = session.get_one(tables.App, run.app_id)
+    ledger.note(app, "import.completed", {"situations": load(run.situations), "actions": load(run.actions)})
+    ledger.flush()
+    session.add(app)
+
+
+def _acting(run: tables.ImportRun) -> Actor:
+    """An import acts as its app and run; who started or approved it stands in the run and its history."""
+    return Actor("import", run.app_id, run.id)

@@ -1,0 +1,104 @@
+"""The worker: a thread that takes turns until it is told to stop.
+
+It wakes when somebody in this process seals or approves a run, and looks by itself now and then, for what other processes leave.
+A turn that fails for a reason of its own fails the run with a sentence; what is left of it in memory is nothing.
+"""
+
+from __future__ import annotations
+
+import gc
+import os
+import secrets
+import socket
+import threading
+
+import structlog
+from sqlalchemy import Engine
+
+from mastering.clock import now
+from mastering.errors import MasteringError
+from mastering.imports import runs
+from mastering.imports.lease import LeaseLostError
+from mastering.imports.steps import take_turn
+from mastering.ledger import Actor
+from mastering.store import runs as run_store
+from mastering.store.engine import reading, writing
+
+_LOOK_EVERY = 0.5
+_GARBAGE = 100_000
+_log = structlog.get_logger("mastering.worker")
+
+SERVICE = Actor("service", "mastering", "mastering")
+"""Who acts where nobody asked: recovery after a crash, retention, expiry."""
+
+
+class Worker:
+    """One worker thread on one database. `start` it once, `stop` it to let the step at hand finish."""
+
+    def __init__(self, engine: Engine) -> None:
+        self._engine = engine
+        self.owner = f"{socket.gethostname()}-{os.getpid()}-{secrets.token_hex(4)}"
+        self._wake = threading.Event()
+        self._stopping = threading.Event()
+        self._thread = threading.Thread(target=self._work, name="import-worker", daemon=True)
+
+    def start(self) -> None:
+        """Begin to take turns. A plan makes millions of values that live for one batch: collecting garbage less often is a third of the rate."""
+        gc.set_threshold(_GARBAGE)
+        self._thread.start()
+
+    def wake(self) -> None:
+        """There is something to do."""
+        self._wake.set()
+
+    def stop(self) -> None:
+        """Let the step at hand finish, and end."""
+        self._stopping.set()
+        self._wake.set()
+        if self._thread.is_alive():
+            self._thread.join()
+
+    def _work(self) -> None:
+        while not self._stopping.is_set():
+            if not self._try():
+                self._wake.wait(_LOOK_EVERY)
+                self._wake.clear()
+
+    def _try(self) -> bool:
+        """One turn, whatever happens: where not even a failure can be written down, the database is asked again a little later."""
+        try:
+            return self.turn()
+        except Exception:  # noqa: BLE001 - the thread outlives an outage of the database
+            _log.exception("no turn can be taken")
+            return False
+
+    def turn(self) -> bool:
+        """Take one turn, if there is one to take; whether there was. Also what a test calls instead of waiting."""
+        try:
+            return take_turn(self._engine, self.owner)
+        except LeaseLostError as lost:
+            _log.warning("turn lost", run=str(lost))
+            return True
+        except Exception as fault:  # noqa: BLE001 - whatever it is, it is the run's end and not the worker's
+            _log.exception("turn failed")
+            return self._give_up(fault)
+
+    def _give_up(self, fault: Exception) -> bool:
+        """Fail the run that this worker holds, if any: a run whose plan cannot be made or applied must not be tried for ever."""
+        with reading(self._engine) as session:
+            mine = run_store.leased_by(session, self.owner)
+        told = fault.summary if isinstance(fault, MasteringError) else f"{type(fault).__name__}; the server's log has the details"
+        for run_id in mine:
+            runs.give_up(self._engine, SERVICE, now(), run_id, f"The import could not go on: {told}", owner=self.owner)
+        return bool(mine)
+
+
+def recover(engine: Engine) -> int:
+    """At the start of the only process on an embedded database: uploads that died with the last process fail, leases of the dead are freed."""
+    with reading(engine) as session:
+        broken = [run.id for run in run_store.receiving(session)]
+    for run_id in broken:
+        runs.give_up(engine, SERVICE, now(), run_id, "The upload was interrupted; nothing was changed. Send the import again")
+    with writing(engine) as session:
+        run_store.free_leases(session)
+    return len(broken)

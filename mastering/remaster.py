@@ -1,0 +1,188 @@
+"""Mapping the masters' last imported profiles again (SPEC §§3, 4).
+
+An import maps the record it brings. Everything else that changes what a master's profile says, or whose profile counts, comes here:
+a new order of masters, one that is switched on or off, another mapping or username format, a released account, a user who leaves
+DEACTIVATED. Statuses never move.
+
+An update is all or nothing, and a login is given only if it is free once all updates of the walk are made: chains and swaps work, and
+of several who ask for one login none gets it. Who is refused keeps the old profile, is told of in the history, and is reported.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Iterator, Mapping
+from dataclasses import dataclass, field
+from datetime import datetime
+
+from sqlalchemy import Engine
+from sqlmodel import Session
+
+from mastering.ledger import Actor, Ledger, Why, links_of
+from mastering.rules.claims import Claims, Lost
+from mastering.rules.decision import Rule
+from mastering.rules.mapping import compile_mapping, compile_username
+from mastering.rules.people import User
+from mastering.rules.profile import Source, Sources, Update, mastered, moved_login, supplied
+from mastering.rules.ranking import authority
+from mastering.rules.schema import Schema
+from mastering.rules.text import fold_login
+from mastering.store import catalog, people, tables
+from mastering.store import users as store
+from mastering.store.engine import reading, writing
+
+_AT_ONCE = 1_000
+_LOST = {
+    Lost.login_claimed_twice: "login: several users would get the same login",
+    Lost.login_taken: "login: another user holds this login",
+}
+
+
+@dataclass(frozen=True, slots=True)
+class Rejected:
+    """A user whose new profile was refused, and why; each fault names its attribute."""
+
+    user_id: str
+    login: str
+    faults: tuple[str, ...]
+
+
+@dataclass(slots=True)
+class RemasterReport:
+    """How many users' profiles changed, and whose were refused."""
+
+    changed: int = 0
+    rejected: list[Rejected] = field(default_factory=list)
+
+    def add(self, other: RemasterReport) -> None:
+        """Count another report in."""
+        self.changed += other.changed
+        self.rejected += other.rejected
+
+
+def load_sources(session: Session, now: datetime) -> Sources:
+    """The masters and their mappings as this transaction sees them, ready for many users."""
+    schema, ranking = catalog.schema(session), catalog.ranking(session)
+    return Sources(
+        ranking=ranking,
+        apps={app_id: _source(session, app_id, schema) for app_id in ranking},
+        schema=schema,
+        update_deactivated=catalog.org_safeguard(session).update_deactivated_users,
+        now=now,
+    )
+
+
+def _source(session: Session, app_id: str, schema: Schema) -> Source:
+    username = catalog.policy_of(session.get_one(tables.App, app_id)).username
+    mapping = compile_mapping(catalog.mapping_rules(session, app_id), schema)
+    return Source(mapping, compile_username(username.format, username.expression))
+
+
+def remap(ledger: Ledger, users: Collection[User], sources: Sources, *, refused: Mapping[str, Lost] | None = None) -> RemasterReport:
+    """Map the masters' profiles onto these loaded users, each change and each refusal with its event. `refused` lost their logins already."""
+    updates = {user.id: mastered(sources, user) for user in users}
+    lost = {**_lost_logins(ledger, users, updates), **(refused or {})}
+    report = RemasterReport()
+    for user in users:
+        update = updates[user.id]
+        faults = (_LOST[lost[user.id]],) if user.id in lost and update.new else update.faults
+        if faults:
+            _tell_refused(ledger, user, sources, faults)
+            report.rejected.append(Rejected(user.id, user.login, faults))
+        elif update.new:
+            ledger.change_profile(user, update.new, _why(user, sources), kind="user.remaster")
+            report.changed += 1
+    return report
+
+
+def remaster(engine: Engine, actor: Actor, now: datetime, *, app_id: str | None = None) -> RemasterReport:
+    """Map every user's profile again, or only those with an account in one app, in batches of one transaction each (SPEC §3).
+
+    First all users are read, so that logins are given out knowing every claim; then only those are written whose profile changes.
+    """
+    with reading(engine) as session:
+        sources = load_sources(session, now)
+        found = _survey(session, sources, app_id)
+    report = RemasterReport()
+    for ids in found.batches():
+        with writing(engine) as session:
+            ledger = Ledger(session, now, actor)
+            ledger.load_users(ids)
+            refused = {user_id: found.lost[user_id] for user_id in ids & found.lost.keys()}
+            report.add(remap(ledger, list(ledger.users.values()), sources, refused=refused))
+            ledger.flush()
+    return report
+
+
+@dataclass(slots=True)
+class _Survey:
+    """Whose profile would change: those who can be written in any order, those whose logins depend on each other, and who lost a login."""
+
+    plain: list[str] = field(default_factory=list)
+    together: set[str] = field(default_factory=set)
+    lost: dict[str, Lost] = field(default_factory=dict)
+
+    def batches(self) -> Iterator[set[str]]:
+        """The users of each transaction."""
+        for start in range(0, len(self.plain), _AT_ONCE):
+            yield set(self.plain[start : start + _AT_ONCE])
+        if self.together:
+            yield self.together
+
+
+def _survey(session: Session, sources: Sources, app_id: str | None) -> _Survey:
+    found = _Survey()
+    moves: dict[str, str] = {}
+    after = ""
+    while ids := store.linked_ids(session, after, _AT_ONCE, app_id):
+        for user in people.users(session, ids).values():
+            update = mastered(sources, user)
+            if not update.new and not update.faults:
+                continue
+            login = None if update.faults else moved_login(user, update.new)
+            if login is None:
+                found.plain.append(user.id)
+            else:
+                moves[user.id] = login
+        after = ids[-1]
+    _give_logins(found, moves, store.login_holders(session, set(moves.values())))
+    return found
+
+
+def _give_logins(found: _Survey, moves: Mapping[str, str], holders: Mapping[str, str]) -> None:
+    found.lost = _losers(moves, holders)
+    for user_id, login in moves.items():
+        if login in holders and user_id not in found.lost:
+            found.together |= {user_id, holders[login]}
+    found.plain += [user_id for user_id in moves if user_id not in found.together]
+
+
+def _losers(moves: Mapping[str, str], holders: Mapping[str, str]) -> dict[str, Lost]:
+    """Who does not get the login asked for; `moves` is user id → login key."""
+    claims = Claims()
+    for row, (user_id, login) in enumerate(moves.items()):
+        claims.move(row, user_id, login, holders.get(login))
+    movers = list(moves)
+    return {movers[row]: why for row, why in claims.losers().items()}
+
+
+def _lost_logins(ledger: Ledger, users: Collection[User], updates: Mapping[str, Update]) -> dict[str, Lost]:
+    """As `_losers`, by what the database says and by what the ledger has changed since."""
+    moves = {user.id: login for user in users if (login := moved_login(user, updates[user.id].new)) and not updates[user.id].faults}
+    if not moves:
+        return {}
+    wanted = set(moves.values())
+    holders = {login: holder for login, holder in store.login_holders(ledger.session, wanted).items() if holder not in ledger.users}
+    holders |= {login: user.id for user in ledger.users.values() if (login := fold_login(user.login)) in wanted}
+    return _losers(moves, holders)
+
+
+def _why(user: User, sources: Sources, reason: str | None = None) -> Why:
+    speaking = authority(links_of(user), sources.ranking)
+    return Why(rule=Rule.profile_mapped.value, reason=reason, authority=speaking.app_id if speaking else None)
+
+
+def _tell_refused(ledger: Ledger, user: User, sources: Sources, faults: tuple[str, ...]) -> None:
+    said_by = next(iter(supplied(sources, user).values()))
+    account = ledger.account(said_by.account_id)
+    account.digest = None  # its next record is looked at again, though nothing changed in it
+    ledger.note_account(account, _why(user, sources, "profile_rejected"), "user.remaster.rejected", {"faults": list(faults)})
