@@ -1,0 +1,103 @@
+"""The HTTP application (API.md).
+
+`create_app` puts it together: the controllers, one module per subject; who may call; the error envelope; the description of it all; and
+what lives as long as the process, the database and the import worker. Any ASGI server runs it: `uvicorn --factory api:create_app`.
+"""
+
+from __future__ import annotations
+
+import os
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+
+import structlog
+from litestar import Litestar
+from litestar.concurrency import sync_to_thread
+from litestar.types import ControllerRouterHandler
+from prometheus_client import CollectorRegistry
+
+from api import app_users, apps, description, health, imports, logs, mappings, masters, org, policies, review, tokens, user_views, users
+from api.auth import Authentication, authorise
+from api.bodies import StrictRequest
+from api.errors import HANDLERS
+from api.idempotency import Idempotency
+from api.negotiation import acceptable
+from api.observing import Observed
+from mastering import logs as log_lines
+from mastering.clock import now
+from mastering.imports.worker import Worker, recover
+from mastering.schedule import Ticker
+from mastering.settings import Settings
+from mastering.store.engine import open_database
+from mastering.tokens import ensure_admin
+
+MAX_BODY = 10 * 1024**2
+"""Bytes of a request's body; imports have a limit of their own."""
+
+CONTROLLERS: list[ControllerRouterHandler] = [
+    users.UserController,
+    user_views.UserViewController,
+    apps.AppController,
+    app_users.AppUserController,
+    policies.PolicyController,
+    masters.MasterController,
+    mappings.MappingController,
+    *imports.CONTROLLERS,
+    *review.CONTROLLERS,
+    org.OrgController,
+    tokens.TokenController,
+    logs.LogController,
+    health.HealthController,
+    *description.HANDLERS,
+]
+
+_log = structlog.get_logger("mastering.api")
+
+
+def create_app(settings: Settings | None = None) -> Litestar:
+    """The application. Without settings it reads them from the environment; raises `SettingInvalid`.
+
+    While it runs, `state` has the `engine`, the import `worker` and the metrics' `registry`.
+    """
+    settings = settings or Settings.from_environment(os.environ)
+    log_lines.configure(settings.log_format)
+    app = Litestar(
+        route_handlers=CONTROLLERS,
+        lifespan=[_lifespan],
+        middleware=[Authentication(), Idempotency()],
+        guards=[authorise, acceptable],
+        exception_handlers=HANDLERS,
+        request_class=StrictRequest,
+        request_max_body_size=MAX_BODY,
+        openapi_config=description.CONFIG,
+        logging_config=None,
+    )
+    app.state.settings = settings
+    app.state.registry = CollectorRegistry()
+    app.asgi_handler = Observed(app.asgi_handler, app.state.registry)
+    return app
+
+
+@asynccontextmanager
+async def _lifespan(app: Litestar) -> AsyncIterator[None]:
+    """Open the database, make sure that an admin can call, let the worker work; and the way back."""
+    settings: Settings = app.state.settings
+    engine = app.state.engine = await sync_to_thread(open_database, settings.database_url)
+    try:
+        health.watch(app.state.registry, engine)
+        file = await sync_to_thread(ensure_admin, engine, now(), settings.admin_token, settings.data_dir)
+        if file is not None:
+            _log.info("a token for the first admin was made", file=str(file))
+        if engine.dialect.name == "sqlite":  # an embedded database has one process: whoever worked on it before is gone
+            await sync_to_thread(recover, engine)
+        worker, ticker = Worker(engine), Ticker(engine)
+        app.state.worker = worker
+        worker.start()
+        ticker.start()
+        try:
+            yield
+        finally:
+            await sync_to_thread(ticker.stop)
+            await sync_to_thread(worker.stop)
+    finally:
+        engine.dispose()

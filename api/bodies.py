@@ -1,0 +1,101 @@
+"""JSON bodies, held to the letter of their type, with every fault told at once.
+
+The framework reads a body leniently ("5" is a number to it) and stops at the first fault. A request here looks first: it decodes the body,
+holds it against the type of the handler's `data`, and notes the fault; then it takes the faulty place out and looks again, until nothing
+is wrong any more. Of a list, and of a part that lacks something it must have, the first fault stands for the rest.
+"""
+
+from __future__ import annotations
+
+import re
+from copy import deepcopy
+from typing import Any
+
+import msgspec
+from litestar import Request
+
+from mastering.errors import Invalid, MalformedBody, UnsupportedMediaType
+
+_MOST_FAULTS = 50
+_FAULT = re.compile(r"(?P<message>.*?)(?: - at `\$(?P<place>.*)`)?$", re.DOTALL)
+_FIELD = re.compile(r"Object (?P<what>missing required|contains unknown) field `(?P<name>.*)`$", re.DOTALL)
+_WORDS = {"missing required": "is required", "contains unknown": "is not a field of this resource"}
+
+
+class StrictRequest(Request[Any, Any, Any]):
+    """A request whose JSON body is what the handler says it takes, or is refused with one cause per fault."""
+
+    async def json(self) -> Any:
+        """The decoded body. Raises `UnsupportedMediaType`, `MalformedBody` or `Invalid`."""
+        kind = self.headers.get("content-type", "application/json").partition(";")[0].strip().lower()
+        if kind != "application/json" and not kind.endswith("+json"):
+            raise UnsupportedMediaType(f"This endpoint takes application/json, not {kind[:100]}")
+        document = decoded(await self.body())
+        declared = self.route_handler.parsed_data_field
+        causes = faults_of(document, declared.annotation) if declared is not None else []
+        if causes:
+            raise Invalid(f"Api validation failed: {causes[0].partition(':')[0]}", *causes)
+        return document
+
+
+def decoded(body: bytes) -> Any:
+    """The document that a body says; raises `MalformedBody`."""
+    try:
+        return msgspec.json.decode(body)
+    except RecursionError as fault:
+        raise MalformedBody("The request body was not well-formed: it is nested too deeply") from fault
+    except (msgspec.DecodeError, UnicodeDecodeError) as fault:
+        raise MalformedBody(f"The request body was not well-formed: {fault}") from fault
+
+
+def faults_of(document: Any, kind: Any) -> list[str]:
+    """Everything in a document that is not of the type, a sentence each that begins with the field."""
+    causes: list[str] = []
+    taken_out: list[list[str]] = []
+    while len(causes) < _MOST_FAULTS:
+        try:
+            msgspec.convert(document, kind)
+        except msgspec.ValidationError as fault:
+            path, lacking, cause = _told(str(fault))
+            if path not in taken_out:
+                causes.append(cause)
+            path = path[:-1] if lacking else path
+            document = deepcopy(document)
+            if not _take_out(document, path):
+                return causes
+            taken_out.append(path)
+        else:
+            return causes
+    return causes
+
+
+def _told(fault: str) -> tuple[list[str], bool, str]:
+    """The path to what is wrong, as far as it can be followed; whether something is lacking there; and the sentence that tells of it."""
+    located = _FAULT.match(fault)
+    message, place = (located["message"], located["place"] or "") if located else (fault, "")
+    path = [step for step in place.partition("[")[0].split(".") if step]
+    written = place.lstrip(".")
+    of_field = _FIELD.match(message)
+    if of_field is None:
+        return path, False, f"{written or 'body'}: {in_words(message)}"
+    what, name = of_field["what"], of_field["name"]
+    cause = f"{written}.{name}: {_WORDS[what]}".lstrip(".")
+    if "[" in place:
+        return path, False, cause
+    return [*path, name], what == "missing required", cause
+
+
+def in_words(message: str) -> str:
+    """A decoder's message as the end of a sentence."""
+    plain = message.replace("`", "").partition(" - at $")[0]
+    return plain[:1].lower() + plain[1:]
+
+
+def _take_out(document: Any, path: list[str]) -> bool:
+    """Take the place that a path leads to out of a document; whether there was one."""
+    for step in path[:-1]:
+        document = document.get(step) if isinstance(document, dict) else None
+    if not path or not isinstance(document, dict) or path[-1] not in document:
+        return False
+    del document[path[-1]]
+    return True

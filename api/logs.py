@@ -1,0 +1,178 @@
+"""The System Log, in Okta's shape: what history says, in the order it was written, without anybody's personal values (API.md, /logs).
+
+With `until` it is a bounded question that comes to an end. Without, in ascending order, it can be polled: every page has a next one, also
+an empty page. An event of ours that Okta knows has Okta's name; the others keep their own.
+"""
+
+from __future__ import annotations
+
+import re
+from datetime import datetime, timedelta
+from enum import StrEnum
+from typing import Annotated, Any
+
+from litestar import Controller, Request, Response, get
+from litestar.params import FromQuery, QueryParameter
+from msgspec import Meta, Struct
+
+from api.paging import linked
+from mastering.clock import now, wire
+from mastering.errors import Invalid
+from mastering.store import events as store
+from mastering.store.documents import load
+from mastering.store.engine import reading
+from mastering.store.tables import HistoryEvent
+
+Instant = Annotated[datetime, Meta(tz=True)]
+_DEFAULT_PAGE = 100
+_PAGE = 1000
+_LOOK_BACK = timedelta(days=7)
+_TERM = re.compile(r'(eventType|target\.id)\s+eq\s+"([^"\\]*)"')
+
+OKTA_EVENT = {
+    "user.create": "user.lifecycle.create",
+    "user.activate": "user.lifecycle.activate",
+    "user.suspend": "user.lifecycle.suspend",
+    "user.unsuspend": "user.lifecycle.unsuspend",
+    "user.deactivate": "user.lifecycle.deactivate",
+    "user.reactivate": "user.lifecycle.reactivate",
+    "user.delete": "user.lifecycle.delete.completed",
+    "user.update": "user.account.update_profile",
+    "app.create": "application.lifecycle.create",
+    "app.update": "application.lifecycle.update",
+    "app.activate": "application.lifecycle.activate",
+    "app.deactivate": "application.lifecycle.deactivate",
+    "app.delete": "application.lifecycle.delete",
+    "account.assign": "application.user_membership.add",
+    "account.unassign": "application.user_membership.remove",
+    "import.start": "system.import.start",
+    "import.completed": "system.import.complete",
+    "token.create": "system.api_token.create",
+    "token.revoke": "system.api_token.revoke",
+}
+_TARGET = {"00u": "User", "0ua": "AppUser", "0oa": "AppInstance", "00o": "Org"}
+_ACTOR = {"token": "PublicClientApp", "app": "AppInstance"}
+_NOT_DONE = {"account.unheeded": "SKIPPED", "account.word": "SKIPPED", "user.remaster.rejected": "FAILURE", "import.failed": "FAILURE"}
+_TOLD = ("trigger", "from", "to", "rule", "authority", "row")
+
+
+class SortOrder(StrEnum):
+    """Oldest first, or newest first."""
+
+    ASCENDING = "ASCENDING"
+    DESCENDING = "DESCENDING"
+
+
+class LogActor(Struct, rename="camel"):
+    """Who did it."""
+
+    id: str
+    type: str
+    alternate_id: str
+    display_name: str
+
+
+class LogTarget(Struct, rename="camel"):
+    """What it was done to."""
+
+    id: str
+    type: str
+    alternate_id: str
+    display_name: str | None
+
+
+class LogOutcome(Struct):
+    """Whether it was done, and why not."""
+
+    result: str
+    reason: str | None
+
+
+class LogEvent(Struct, rename="camel"):
+    """An event in Okta's shape."""
+
+    uuid: str
+    published: str
+    event_type: str
+    version: str
+    severity: str
+    display_message: str
+    actor: LogActor
+    target: list[LogTarget]
+    outcome: LogOutcome
+    debug_context: dict[str, dict[str, Any]]
+    transaction: dict[str, Any]
+
+
+class LogController(Controller):
+    """`/logs`."""
+
+    path = "/api/v1/logs"
+    tags = ("System Log",)
+
+    @get(summary="The System Log", sync_to_thread=True)
+    def list_events(
+        self,
+        request: Request[Any, Any, Any],
+        *,
+        since: FromQuery[Instant | None] = None,
+        until: FromQuery[Instant | None] = None,
+        filter: FromQuery[str | None] = None,
+        q: FromQuery[str | None] = None,
+        sort_order: Annotated[SortOrder, QueryParameter(name="sortOrder")] = SortOrder.ASCENDING,
+        after: Annotated[int | None, QueryParameter(ge=0)] = None,
+        limit: Annotated[int, QueryParameter(ge=1, le=_PAGE)] = _DEFAULT_PAGE,
+    ) -> Response[list[LogEvent]]:
+        """Events since a week ago unless asked otherwise; `filter` compares `eventType` and `target.id` by `eq`, joined by `and`."""
+        wanted = _wanted(since, until, filter, q)
+        newest_first = sort_order is SortOrder.DESCENDING
+        with reading(request.app.state.engine) as session:
+            found = store.page(session, wanted, after, limit + 1, newest_first=newest_first)
+        shown = found[:limit]
+        polled = until is None and not newest_first
+        last = shown[-1].position if shown else after or 0
+        return linked(request, [log_event(event) for event in shown], str(last) if polled or len(found) > limit else None)
+
+
+def log_event(event: HistoryEvent) -> LogEvent:
+    """An event as Okta shows it. Of a decision it tells rule, reason and move; what admins wrote by hand stays in the user's history."""
+    body = load(event.body)
+    actor, run = body["actor"], body.get("run") or {}
+    result = _NOT_DONE.get(event.type, "SUCCESS")
+    known = OKTA_EVENT.get(event.type, event.type)
+    told = {name: body[name] for name in _TOLD if name in body}
+    return LogEvent(
+        uuid=event.id,
+        published=event.at,
+        event_type=known,
+        version="0",
+        severity="INFO" if result == "SUCCESS" else "WARN",
+        display_message=event.type,
+        actor=LogActor(actor["id"], _ACTOR.get(actor["type"], "SystemPrincipal"), actor["id"], actor["name"]),
+        target=[LogTarget(event.subject, _TARGET.get(event.subject[:3], "Unknown"), event.subject, None)],
+        outcome=LogOutcome(result, body.get("reason") if "rule" in body else None),
+        debug_context={"debugData": {**told, **{f"run{name[:1].upper()}{name[1:]}": value for name, value in run.items()}}},
+        transaction={"id": event.run_id or event.id, "type": "JOB" if event.run_id else "WEB", "detail": {}},
+    )
+
+
+def _wanted(since: datetime | None, until: datetime | None, expression: str | None, q: str | None) -> store.WantedEvents:
+    asked = _terms(expression) if expression else {}
+    event_type = asked.get("eventType")
+    return store.WantedEvents(
+        since=wire(since or now() - _LOOK_BACK),
+        until=wire(until) if until else None,
+        types=None if event_type is None else [ours for ours, okta in OKTA_EVENT.items() if okta == event_type] or [event_type],
+        subject=asked.get("target.id"),
+        words=tuple((q or "").split()),
+    )
+
+
+def _terms(expression: str) -> dict[str, str]:
+    found: dict[str, str] = {}
+    for text in re.split(r"\s+and\s+", expression.strip(), flags=re.IGNORECASE):
+        term = _TERM.fullmatch(text)
+        if term is None or term[1] in found:
+            raise Invalid("The log cannot be filtered so", 'filter: write eventType eq "…", target.id eq "…", or both joined by and')
+        found[term[1]] = term[2]
+    return found

@@ -1,0 +1,51 @@
+"""The org's safeguard and the options beside it (API.md, /org/safeguard)."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import msgspec
+from litestar import Controller, Request, Response, get, put
+from litestar.params import JSONBody
+from msgspec import Struct
+
+from api.auth import actor_of
+from api.preconditions import etag, expected
+from mastering.catalog import org
+from mastering.clock import now
+from mastering.rules import policy
+from mastering.store.catalog import org_safeguard_of
+from mastering.store.tables import Org
+
+
+class OrgSafeguard(Struct, rename="camel", forbid_unknown_fields=True):
+    """The limit on unassignments over all apps; whether deactivated users' profiles are updated; how many days a held plan is kept."""
+
+    enabled: bool = True
+    max_unassigned_percent: int = 20
+    minimum_assignments: int = 0
+    update_deactivated_users: bool = False
+    held_plan_retention_days: int = 30
+
+
+class OrgController(Controller):
+    """`/org/safeguard`."""
+
+    path = "/api/v1/org/safeguard"
+    tags = ("Org",)
+
+    @get(summary="The org's safeguard", sync_to_thread=True)
+    def read_safeguard(self, request: Request[Any, Any, Any]) -> Response[OrgSafeguard]:
+        """The options as they are, with their tag."""
+        return _answer(org.read(request.app.state.engine))
+
+    @put(summary="Replace the org's safeguard", sync_to_thread=True)
+    def replace_safeguard(self, request: Request[Any, Any, Any], data: JSONBody[OrgSafeguard]) -> Response[OrgSafeguard]:
+        """Replace the options; what is left out goes back to its default."""
+        wanted = msgspec.convert(data, policy.OrgSafeguard, from_attributes=True)
+        return _answer(org.replace_safeguard(request.app.state.engine, actor_of(request), now(), wanted, check=expected(request)))
+
+
+def _answer(row: Org) -> Response[OrgSafeguard]:
+    view = msgspec.convert(org_safeguard_of(row), OrgSafeguard, from_attributes=True)
+    return Response(view, headers={"ETag": etag(row.version)})

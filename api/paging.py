@@ -1,0 +1,31 @@
+"""Lists: `limit`, an opaque `after`, and a `Link` header that leads to the page itself and to the next (API.md, habits)."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any, TypeVar
+from urllib.parse import urlencode
+
+from litestar import Request, Response
+
+T = TypeVar("T")
+
+
+def linked(request: Request[Any, Any, Any], items: Sequence[T], after: str | None) -> Response[list[T]]:
+    """A page. `after` is where the next one begins; `None` on the last."""
+    return Response(list(items), headers={"Link": links(request, after)})
+
+
+def links(request: Request[Any, Any, Any], after: str | None) -> str:
+    """The `Link` header of a page: the same address with the same questions, and the next page's."""
+    address = str(request.url).partition("?")[0]
+    asked = [(name, value) for name, value in request.query_params.multi_items() if name != "after"]
+    here = [("after", value) for value in request.query_params.getall("after", [])]
+    found = [_link(address, asked + here, "self")]
+    if after is not None:
+        found.append(_link(address, [*asked, ("after", after)], "next"))
+    return ", ".join(found)
+
+
+def _link(address: str, query: list[tuple[str, str]], rel: str) -> str:
+    return f'<{address}{"?" if query else ""}{urlencode(query)}>; rel="{rel}"'

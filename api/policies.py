@@ -1,0 +1,150 @@
+"""An app's import policy: the whole "To Okta" page as one document (API.md, own resources).
+
+`PUT` replaces it: a part that is left out goes back to its default, a field that nobody knows is refused. The structs have the rules' own
+fields, so that one is made of the other by name.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+import msgspec
+from litestar import Controller, Request, Response, get, put
+from litestar.params import FromPath, JSONBody
+from msgspec import Struct, field
+
+from api.auth import actor_of
+from api.preconditions import etag, expected
+from mastering.catalog import apps, policies
+from mastering.clock import now
+from mastering.rules.policy import ImportPolicy, UsernameFormat, WhenDeactivated
+from mastering.store.catalog import policy_of
+from mastering.store.tables import App
+
+
+class _Part(Struct, rename="camel", forbid_unknown_fields=True):
+    """A part of the document."""
+
+
+class Username(_Part):
+    """How the login of an imported record is made; the expression belongs to CUSTOM."""
+
+    format: UsernameFormat = UsernameFormat.EMAIL
+    expression: str | None = None
+
+
+class Firing(_Part):
+    """A cron expression of five fields, and the time zone it is read in."""
+
+    cron: str
+    timezone: str = "UTC"
+
+
+class Schedule(_Part):
+    """When the app is pulled, in full and by delta."""
+
+    full: Firing | None = None
+    incremental: Firing | None = None
+
+
+class AttributePair(_Part):
+    """An app attribute and the user attribute that must equal it."""
+
+    app: str
+    user: str
+
+
+class Matching(_Part):
+    """What an exact match is; attributes exclude the first two."""
+
+    username: bool = True
+    email: bool = False
+    attributes: list[AttributePair] = field(default_factory=list)
+    allow_partial: bool = False
+
+
+class Confirmation(_Part):
+    """What is done without a reviewer."""
+
+    auto_confirm_exact: bool = False
+    auto_confirm_partial: bool = False
+    auto_confirm_new: bool = False
+    auto_activate_new: bool = False
+
+
+class Mastering(_Part):
+    """Whether the app may master users, and what its word does to a status."""
+
+    enabled: bool = False
+    when_deactivated: WhenDeactivated = WhenDeactivated.DEACTIVATE
+    reactivate_suspended: bool = False
+    reactivate_deactivated: bool = False
+
+
+class Safeguard(_Part):
+    """The app's limit on unassignments in one run."""
+
+    enabled: bool = True
+    max_unassigned_percent: int = 20
+    minimum_assignments: int = 0
+    tolerate_unidentified: int = 0
+
+
+class CsvActive(_Part):
+    """The CSV column that says whether an account is active, and which of its values mean it is."""
+
+    column: str = "active"
+    values: list[str] = field(default_factory=lambda: ["true"])
+
+
+class Csv(_Part):
+    """How the app's CSV is read. Several columns make a combined key; `active` null: everybody in the file is active."""
+
+    external_id: str | list[str] = "externalId"
+    active: CsvActive | None = field(default_factory=CsvActive)
+    delimiter: str = ","
+
+
+class Policy(_Part):
+    """All that one app's administrator chose about imports."""
+
+    username: Username = field(default_factory=Username)
+    schedule: Schedule = field(default_factory=Schedule)
+    matching: Matching = field(default_factory=Matching)
+    confirmation: Confirmation = field(default_factory=Confirmation)
+    mastering: Mastering = field(default_factory=Mastering)
+    safeguard: Safeguard = field(default_factory=Safeguard)
+    csv: Csv = field(default_factory=Csv)
+    hook_id: str | None = None
+
+
+class PolicyController(Controller):
+    """`/apps/{id}/import-policy`."""
+
+    path = "/api/v1/apps/{app_id:str}/import-policy"
+    tags = ("Import policies",)
+
+    @get(summary="An app's import policy", sync_to_thread=True)
+    def read_policy(self, request: Request[Any, Any, Any], app_id: FromPath[str]) -> Response[Policy]:
+        """The policy as it is, with its tag."""
+        return _answer(apps.read(request.app.state.engine, app_id))
+
+    @put(summary="Replace an app's import policy", sync_to_thread=True)
+    def replace_policy(self, request: Request[Any, Any, Any], app_id: FromPath[str], data: JSONBody[Policy]) -> Response[Policy]:
+        """Replace the policy. Enabling the app as a master ranks it last; no user's status moves."""
+        engine, actor = request.app.state.engine, actor_of(request)
+        return _answer(policies.replace(engine, actor, now(), app_id, policy_from(data), check=expected(request)))
+
+
+def policy_from(data: Policy) -> ImportPolicy:
+    """The rules' value of a document."""
+    return msgspec.convert(data, ImportPolicy, from_attributes=True)
+
+
+def policy_view(policy: ImportPolicy) -> Policy:
+    """The document of the rules' value."""
+    return msgspec.convert(policy, Policy, from_attributes=True)
+
+
+def _answer(app: App) -> Response[Policy]:
+    return Response(policy_view(policy_of(app)), headers={"ETag": etag(app.version)})

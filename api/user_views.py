@@ -1,0 +1,154 @@
+"""What stands behind a user: the hold, the masters and the history (API.md, /users/{id}/hold, masters, history)."""
+
+from __future__ import annotations
+
+from typing import Annotated, Any
+
+from litestar import Controller, Request, Response, delete, get, put
+from litestar.params import FromPath, FromQuery, JSONBody, QueryParameter
+from msgspec import Struct
+
+from api.app_users import AccountView, account_view
+from api.auth import actor_of
+from api.paging import linked
+from api.users import HoldView, Instant, hold_view
+from mastering import holds, masters, users
+from mastering.clock import now
+from mastering.holds import Terms
+from mastering.store.documents import load
+from mastering.store.tables import HistoryEvent
+
+
+class NewHold(Struct, forbid_unknown_fields=True):
+    """A hold to be set: why, and until when; null is until it is lifted."""
+
+    reason: str
+    until: Instant | None = None
+
+
+class AppRef(Struct, rename="camel"):
+    """An app by id and label."""
+
+    app_id: str
+    label: str
+
+
+class VoiceView(Struct, rename="camel"):
+    """A linked account: its app's rank, whether it has authority, why it has no say, and the way out where a dead one still speaks."""
+
+    app_id: str
+    label: str
+    rank: int | None
+    authority: bool
+    silent: str | None
+    way_out: str | None
+    account: AccountView
+
+
+class AttributeView(Struct, rename="camel"):
+    """An attribute: value, master (null: the directory), why that one, and whether admins may write it."""
+
+    value: Any
+    master: AppRef | None
+    why: str
+    read_only: bool
+
+
+class StandingView(Struct, rename="camel"):
+    """A word of a master that was not followed: what it asks for, and what stops it; null where nothing does any more."""
+
+    app_id: str
+    label: str
+    app_user_id: str
+    trigger: str
+    reason: str | None
+
+
+class MastersView(Struct, rename="camel"):
+    """Who is right about a user."""
+
+    user_id: str
+    authority: AppRef | None
+    assignments: list[VoiceView]
+    others: list[VoiceView]
+    attributes: dict[str, AttributeView]
+    disagreements: list[StandingView]
+
+
+def masters_view(found: masters.Masters) -> MastersView:
+    """The view as the wire shows it: ranked assignments first, links without a say beside them."""
+    labels = {voice.account.app_id: voice.label for voice in found.voices}
+    voices = [_voice_view(voice) for voice in found.voices]
+    speaking = found.authority
+    return MastersView(
+        user_id=found.user.id,
+        authority=_ref(speaking.account.app_id, labels) if speaking else None,
+        assignments=[voice for voice in voices if voice.silent is None],
+        others=[voice for voice in voices if voice.silent is not None],
+        attributes={
+            name: AttributeView(each.value, _ref(each.app_id, labels) if each.app_id else None, each.why, each.read_only)
+            for name, each in found.attributes.items()
+        },
+        disagreements=[
+            StandingView(each.account.app_id, labels[each.account.app_id], each.account.id, each.trigger, each.reason)
+            for each in found.disagreements
+        ],
+    )
+
+
+def _voice_view(voice: masters.Voice) -> VoiceView:
+    account = voice.account
+    return VoiceView(account.app_id, voice.label, voice.rank, voice.authority, voice.silent, voice.way_out, account_view(account))
+
+
+def _ref(app_id: str, labels: dict[str, str]) -> AppRef:
+    return AppRef(app_id, labels[app_id])
+
+
+def event_view(event: HistoryEvent) -> dict[str, Any]:
+    """An event with the full decision record: what the chain hashes, the values that lie beside it, and the hash."""
+    told: dict[str, Any] = {**load(event.body), **(load(event.values_json) if event.values_json else {})}
+    told.pop("salt", None)
+    told["valuesHash"] = told.pop("values", None)
+    told["hash"] = event.hash.hex()
+    return told
+
+
+class UserViewController(Controller):
+    """`/users/{id}/hold`, `/users/{id}/masters`, `/users/{id}/history`."""
+
+    path = "/api/v1/users/{user_id:str}"
+    tags = ("Users",)
+
+    @get("/hold", summary="A user's hold", sync_to_thread=True)
+    def read_hold(self, request: Request[Any, Any, Any], user_id: FromPath[str]) -> HoldView:
+        """The hold in force; 404 where there is none."""
+        return hold_view(holds.read_hold(request.app.state.engine, now(), user_id))
+
+    @put("/hold", summary="Set a hold", sync_to_thread=True)
+    def set_hold(self, request: Request[Any, Any, Any], user_id: FromPath[str], data: JSONBody[NewHold]) -> HoldView:
+        """Set a hold or replace the one there is: whatever a master says, the status stays."""
+        terms = Terms(data.reason, data.until)
+        return hold_view(holds.set_hold(request.app.state.engine, actor_of(request), now(), user_id, terms))
+
+    @delete("/hold", summary="Lift a hold", sync_to_thread=True)
+    def lift_hold(self, request: Request[Any, Any, Any], user_id: FromPath[str]) -> None:
+        """Lift the hold. What masters said meanwhile is not acted on; it becomes a finding."""
+        holds.lift_hold(request.app.state.engine, actor_of(request), now(), user_id)
+
+    @get("/masters", summary="Who masters a user", sync_to_thread=True)
+    def read_masters(self, request: Request[Any, Any, Any], user_id: FromPath[str]) -> MastersView:
+        """The ranked assignments, the authority, and for each attribute its value, its master and why."""
+        return masters_view(masters.masters_of(request.app.state.engine, now(), user_id))
+
+    @get("/history", summary="A user's history", sync_to_thread=True)
+    def list_history(
+        self,
+        request: Request[Any, Any, Any],
+        user_id: FromPath[str],
+        after: FromQuery[int | None] = None,
+        limit: Annotated[int, QueryParameter(ge=1, le=1000)] = 100,
+    ) -> Response[list[dict[str, Any]]]:
+        """Every event, newest first; also of a user who is deleted, by id."""
+        found = users.history(request.app.state.engine, user_id, after, limit)
+        return linked(request, [event_view(event) for event in found.events], str(found.events[-1].seq) if found.more else None)

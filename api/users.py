@@ -1,0 +1,220 @@
+"""Users: the directory's own resource, in Okta's shape (API.md, /users).
+
+`POST /users/{id}` merges and `PUT` replaces; the first `DELETE` deactivates and the second deletes. Fields that Okta's clients send along
+and that mean nothing here, such as credentials, are left aside.
+"""
+
+from __future__ import annotations
+
+from datetime import datetime
+from typing import Annotated, Any
+
+from litestar import Controller, Request, Response, delete, get, post, put
+from litestar.params import FromPath, FromQuery, JSONBody, QueryParameter
+from litestar.status_codes import HTTP_200_OK
+from msgspec import UNSET, Meta, Struct, UnsetType, field
+
+from api.auth import actor_of
+from api.filters import wanted_by
+from api.paging import linked
+from api.preconditions import etag, expected
+from mastering import users
+from mastering.clock import now, wire
+from mastering.holds import Terms
+from mastering.rules.expressions import Value
+from mastering.rules.lifecycle import OKTA_STATUS, Status, Trigger, may
+from mastering.rules.people import Hold
+from mastering.rules.people import User as Person
+from mastering.store.catalog import USER_TYPE_ID
+from mastering.users import Act
+
+Instant = Annotated[datetime, Meta(tz=True)]
+"""A point in time with its zone."""
+
+_PAGE = 200
+_PEOPLE_PICKER = 10
+"""What Okta answers to `q` without a limit."""
+
+
+class HoldView(Struct, rename="camel"):
+    """An admin hold: why, until when (null: until it is lifted), since when, and who set it."""
+
+    reason: str
+    until: str | None
+    since: str
+    by: str
+
+
+class User(Struct, rename="camel"):
+    """A user in Okta's shape."""
+
+    id: str
+    status: str
+    created: str
+    activated: str | None
+    status_changed: str | None
+    last_login: None
+    last_updated: str
+    password_changed: None
+    type: dict[str, str]
+    profile: dict[str, Any]
+    credentials: dict[str, Any]
+    links: dict[str, dict[str, str]] = field(name="_links")
+    embedded: dict[str, HoldView] | UnsetType = field(name="_embedded", default=UNSET)
+
+
+class NewProfile(Struct):
+    """What a user is made or changed from."""
+
+    profile: dict[str, Any]
+
+
+class HoldTerms(Struct, forbid_unknown_fields=True):
+    """Until when a hold lasts that is set together with a lifecycle call."""
+
+    until: Instant | None = None
+
+
+class Reasons(Struct, forbid_unknown_fields=True):
+    """Why an admin moves a status, and the hold to set in the same breath."""
+
+    reason: str | None = None
+    hold: HoldTerms | None = None
+
+
+Told = JSONBody[Reasons | None]
+
+
+def user_view(request: Request[Any, Any, Any], user: Person, at: str) -> User:
+    """A user as Okta shows it; a hold in force is embedded."""
+    base = f"{str(request.base_url).rstrip('/')}/api/v1/users/{user.id}"
+    return User(
+        id=user.id,
+        status=OKTA_STATUS[user.status],
+        created=user.created,
+        activated=user.activated,
+        status_changed=user.status_changed,
+        last_login=None,
+        last_updated=user.last_updated,
+        password_changed=None,
+        type={"id": USER_TYPE_ID},
+        profile=_shown(user.profile),
+        credentials={"provider": {"type": "OKTA", "name": "OKTA"}},
+        links={"self": {"href": base}, **{act: {"href": f"{base}/lifecycle/{act}", "method": "POST"} for act in _open_to(user)}},
+        embedded={"hold": hold_view(user.hold)} if user.hold is not None and user.hold.binds(at) else UNSET,
+    )
+
+
+def hold_view(hold: Hold) -> HoldView:
+    """A hold as the wire shows it."""
+    return HoldView(hold.reason, hold.until, hold.since, hold.by)
+
+
+def _shown(profile: dict[str, Value]) -> dict[str, Value]:
+    """Okta's clients expect these two also where they say nothing."""
+    return {"mobilePhone": None, "secondEmail": None, **profile}
+
+
+def _open_to(user: Person) -> list[str]:
+    acts = [act.value for act in Act if act is not Act.reactivate and may(user.status, Trigger(act.value))]
+    return [*acts, Act.reactivate.value] if user.status is Status.PENDING_ACTIVATION else acts
+
+
+class UserController(Controller):
+    """`/users` and below."""
+
+    path = "/api/v1/users"
+    tags = ("Users",)
+
+    @get(summary="Users", sync_to_thread=True)
+    def list_users(
+        self,
+        request: Request[Any, Any, Any],
+        *,
+        q: FromQuery[str | None] = None,
+        filter: FromQuery[str | None] = None,
+        search: FromQuery[str | None] = None,
+        after: FromQuery[str | None] = None,
+        limit: Annotated[int | None, QueryParameter(ge=1, le=_PAGE)] = None,
+    ) -> Response[list[User]]:
+        """Users by the beginning of a name or e-mail address, or by a filter; without one, those who are not deactivated."""
+        wanted = wanted_by(q, search or filter)
+        found = users.page(request.app.state.engine, wanted, after or "", limit or (_PEOPLE_PICKER if q else _PAGE))
+        at = wire(now())
+        return linked(request, [user_view(request, user, at) for user in found.users], found.users[-1].id if found.more else None)
+
+    @post(status_code=HTTP_200_OK, summary="Create a user", sync_to_thread=True)
+    def create_user(self, request: Request[Any, Any, Any], data: JSONBody[NewProfile], activate: FromQuery[bool] = True) -> Response[User]:
+        """A new user, active unless `activate=false`."""
+        user = users.create(request.app.state.engine, actor_of(request), now(), data.profile, activate=activate)
+        return _answer(request, user)
+
+    @get("/{user_id:str}", summary="A user", sync_to_thread=True)
+    def read_user(
+        self,
+        request: Request[Any, Any, Any],
+        user_id: FromPath[str],
+        as_of: Annotated[Instant | None, QueryParameter(name="asOf")] = None,
+    ) -> Response[User]:
+        """A user by id or login; with `asOf` as the history says the user was at that instant."""
+        engine = request.app.state.engine
+        if as_of is None:
+            return _answer(request, users.read(engine, user_id))
+        return Response(user_view(request, users.read_as_of(engine, user_id, as_of), wire(as_of)))
+
+    @post("/{user_id:str}", status_code=HTTP_200_OK, summary="Correct a user", sync_to_thread=True)
+    def update_user(self, request: Request[Any, Any, Any], user_id: FromPath[str], data: JSONBody[NewProfile]) -> Response[User]:
+        """Merge attributes into the profile; null clears one."""
+        return _written(request, user_id, data.profile, replace=False)
+
+    @put("/{user_id:str}", summary="Replace a user", sync_to_thread=True)
+    def replace_user(self, request: Request[Any, Any, Any], user_id: FromPath[str], data: JSONBody[NewProfile]) -> Response[User]:
+        """Replace the profile; what is not named is cleared."""
+        return _written(request, user_id, data.profile, replace=True)
+
+    @delete("/{user_id:str}", summary="Deactivate, then delete a user", sync_to_thread=True)
+    def delete_user(self, request: Request[Any, Any, Any], user_id: FromPath[str]) -> None:
+        """Deactivate the user; called again, delete the user for good. The history stays."""
+        users.remove(request.app.state.engine, actor_of(request), now(), user_id, check=expected(request))
+
+    @post("/{user_id:str}/lifecycle/activate", status_code=HTTP_200_OK, summary="Activate a user", sync_to_thread=True)
+    def activate_user(self, request: Request[Any, Any, Any], user_id: FromPath[str], data: Told = None) -> dict[str, Any]:
+        """Let a pending or deactivated user in."""
+        return _moved(request, user_id, Act.activate, data)
+
+    @post("/{user_id:str}/lifecycle/deactivate", status_code=HTTP_200_OK, summary="Deactivate a user", sync_to_thread=True)
+    def deactivate_user(self, request: Request[Any, Any, Any], user_id: FromPath[str], data: Told = None) -> dict[str, Any]:
+        """Shut a user out; deprovisioning follows."""
+        return _moved(request, user_id, Act.deactivate, data)
+
+    @post("/{user_id:str}/lifecycle/suspend", status_code=HTTP_200_OK, summary="Suspend a user", sync_to_thread=True)
+    def suspend_user(self, request: Request[Any, Any, Any], user_id: FromPath[str], data: Told = None) -> dict[str, Any]:
+        """Lock an active user out for a time."""
+        return _moved(request, user_id, Act.suspend, data)
+
+    @post("/{user_id:str}/lifecycle/unsuspend", status_code=HTTP_200_OK, summary="Unsuspend a user", sync_to_thread=True)
+    def unsuspend_user(self, request: Request[Any, Any, Any], user_id: FromPath[str], data: Told = None) -> dict[str, Any]:
+        """Let a suspended user in again."""
+        return _moved(request, user_id, Act.unsuspend, data)
+
+    @post("/{user_id:str}/lifecycle/reactivate", status_code=HTTP_200_OK, summary="Send the activation again", sync_to_thread=True)
+    def reactivate_user(self, request: Request[Any, Any, Any], user_id: FromPath[str], data: Told = None) -> dict[str, Any]:
+        """Send a pending user's activation again; nobody moves."""
+        return _moved(request, user_id, Act.reactivate, data)
+
+
+def _moved(request: Request[Any, Any, Any], user_id: str, wanted: Act, data: Reasons | None) -> dict[str, Any]:
+    told = data or Reasons()
+    hold = Terms(told.reason, told.hold.until) if told.hold else None
+    engine, check = request.app.state.engine, expected(request)
+    users.act(engine, actor_of(request), now(), user_id, wanted, reason=told.reason, hold=hold, check=check)
+    return {}
+
+
+def _written(request: Request[Any, Any, Any], user_id: str, profile: dict[str, Any], *, replace: bool) -> Response[User]:
+    engine, check = request.app.state.engine, expected(request)
+    return _answer(request, users.update(engine, actor_of(request), now(), user_id, profile, replace=replace, check=check))
+
+
+def _answer(request: Request[Any, Any, Any], user: Person) -> Response[User]:
+    return Response(user_view(request, user, wire(now())), headers={"ETag": etag(user.version)})

@@ -1,0 +1,115 @@
+"""A caller of the server: requests with a token, and what tests do again and again."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field, replace
+from typing import Any
+
+from httpx import Response
+from litestar import Litestar
+from litestar.testing import TestClient
+from sqlalchemy import Engine
+
+from mastering.store import history
+from mastering.store.catalog import ORG_ID
+from mastering.store.documents import load
+from mastering.store.engine import reading
+
+ADMIN_TOKEN = "an-admins-token-for-tests-only"
+
+
+@dataclass(frozen=True)
+class Service:
+    """The server as one caller sees it."""
+
+    client: TestClient[Litestar]
+    token: str | None = ADMIN_TOKEN
+    headers: dict[str, str] = field(default_factory=dict)
+
+    @property
+    def engine(self) -> Engine:
+        engine: Engine = self.client.app.state.engine
+        return engine
+
+    def with_token(self, token: str | None) -> Service:
+        return replace(self, token=token)
+
+    def ask(self, method: str, path: str, **parts: Any) -> Response:
+        """A request below `/api/v1`, or at an address of its own."""
+        headers = {"Authorization": f"SSWS {self.token}"} if self.token else {}
+        headers |= self.headers | parts.pop("headers", {})
+        whole = path if path.startswith(("/api", "/health", "/docs", "/openapi", "/metrics", "http")) else f"/api/v1{path}"
+        return self.client.request(method, whole, headers=headers, **parts)
+
+    def get(self, path: str, **parts: Any) -> Any:
+        """What a good GET says."""
+        return good(self.ask("GET", path, **parts))
+
+    def post(self, path: str, **parts: Any) -> Any:
+        return good(self.ask("POST", path, **parts))
+
+    def put(self, path: str, **parts: Any) -> Any:
+        return good(self.ask("PUT", path, **parts))
+
+    def delete(self, path: str) -> None:
+        assert self.ask("DELETE", path).status_code == 204
+
+    # -- what tests do again and again --------------------------------------------------------------------------------
+
+    def app(self, label: str = "HR", **form: Any) -> str:
+        """A new app's id."""
+        made: str = self.post("/apps", json={"label": label, **form})["id"]
+        return made
+
+    def master(self, label: str) -> str:
+        """A new app that is enabled as a master."""
+        app_id = self.app(label)
+        self.policy(app_id, mastering={"enabled": True})
+        return app_id
+
+    def policy(self, app_id: str, **parts: Any) -> Any:
+        """Replace an app's policy."""
+        return self.put(f"/apps/{app_id}/import-policy", json=parts)
+
+    def mapping(self, app_id: str) -> str:
+        """The id of an app's mapping."""
+        found: str = self.get("/mappings", params={"sourceId": app_id})[0]["id"]
+        return found
+
+    def ranking(self) -> list[str]:
+        """The masters' labels, best first."""
+        return [master["label"] for master in self.get("/profile-masters")["masters"]]
+
+    def caller(self, role: str, *apps: str) -> Service:
+        """Somebody with a new token of this role."""
+        made = self.post("/tokens", json={"name": f"the {role}", "role": role, "apps": list(apps)})
+        return self.with_token(made["token"])
+
+    def events(self, subject: str = ORG_ID) -> list[dict[str, Any]]:
+        """The bodies of a subject's events, oldest first."""
+        with reading(self.engine) as session:
+            return [load(event.body) for event in history.chain(session, subject)]
+
+    def last_event(self, subject: str = ORG_ID) -> dict[str, Any]:
+        return self.events(subject)[-1]
+
+
+def good(answer: Response) -> Any:
+    """The document of a good answer."""
+    assert answer.is_success, answer.text
+    return answer.json()
+
+
+def refusal(answer: Response) -> tuple[int, str]:
+    """Status and code of a refusal, whose envelope is whole."""
+    told = answer.json()
+    assert told.keys() == {"errorCode", "errorSummary", "errorLink", "errorId", "errorCauses"}, told
+    assert told["errorLink"] == told["errorCode"]
+    assert told["errorId"].startswith("oae")
+    assert told["errorSummary"]
+    return answer.status_code, told["errorCode"]
+
+
+def causes(answer: Response) -> list[str]:
+    """The causes of a refusal."""
+    return [cause["errorSummary"] for cause in answer.json()["errorCauses"]]
