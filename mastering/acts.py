@@ -18,7 +18,7 @@ from mastering.disagreements import review_disagreements
 from mastering.errors import NotFound
 from mastering.ledger import Actor, Ledger
 from mastering.remaster import load_sources, remap
-from mastering.rematch import rematch
+from mastering.rematch import Ripple, rematch
 from mastering.rules.people import User
 from mastering.store import people
 from mastering.store.engine import writing
@@ -61,5 +61,5 @@ def settle(ledger: Ledger, user: User, now: datetime, *, remapped: bool = False)
     if user.id in ledger.users:
         review_disagreements(ledger, [user])
     ledger.flush()
-    rematch(ledger, now)
+    rematch(ledger, now, Ripple.of(ledger, gone=[user.id]))
     ledger.flush()

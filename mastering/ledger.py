@@ -30,7 +30,7 @@ from mastering.rules.lifecycle import NOBODY, Status, Trigger, move, next_status
 from mastering.rules.people import Account, Hold, User
 from mastering.rules.ranking import Link
 from mastering.rules.text import fold_login
-from mastering.store import bulk, people, tables
+from mastering.store import bulk, people, tables, waiting
 from mastering.store.documents import canonical
 
 _EVENT_COLUMNS = ("id", "subject", "seq", "at", "type", "run_id", "body", "values_json", "hash")
@@ -111,6 +111,8 @@ class Ledger:
         self._new: set[str] = set()
         self._touched: dict[str, User | Account] = {}
         self._renamed: set[str] = set()
+        self.freed: set[str] = set()
+        """The keys of the logins that users have given up."""
         self._events: list[bulk.Row] = []
         self.ids = ids or Ids()
         self._salts = _salts()
@@ -195,6 +197,7 @@ class Ledger:
         """Delete a deactivated user: the links and their digests are forgotten, the history stays (SPEC §2)."""
         move(user, Trigger.delete)
         self._user_event(user, "user.delete", why, {"trigger": "delete", "from": Status.DEACTIVATED.value, "to": "deleted"}, {}, None)
+        self.freed.add(fold_login(user.login))
         self._touched.pop(user.id, None)
         for account in user.links:
             self._touched.pop(account.id, None)
@@ -257,6 +260,7 @@ class Ledger:
         bulk.insert(session, tables.AppUser, people.ACCOUNT_COLUMNS, [people.account_row(a) for a in accounts if a.id in new])
         bulk.update(session, tables.AppUser, people.ACCOUNT_COLUMNS[:-1], [people.account_row(a) for a in accounts if a.id not in new])
         bulk.insert(session, tables.HistoryEvent, _EVENT_COLUMNS, self._events)
+        self._keep_ways(accounts)
         self._touched.clear()
         self._new.clear()
         self._renamed.clear()
@@ -267,6 +271,14 @@ class Ledger:
         aside = [(f"\x01{user.id}", user.id) for user in users if user.id in self._renamed and user.id not in self._new]
         if len(aside) > 1 or any(user.id in self._new for user in users):
             bulk.update(self.session, tables.User, ("login_key",), aside)
+
+    def _keep_ways(self, accounts: list[Account]) -> None:
+        """By what waiting rows are found, where that has changed."""
+        moved = {account.id: (account.app_id, account.ways) for account in accounts if account.ways is not None}
+        if moved:
+            waiting.write(self.session, moved)
+            for account_id in moved:
+                self.accounts[account_id].ways = None
 
     # -- inside -------------------------------------------------------------------------------------------------------
 
@@ -279,6 +291,7 @@ class Ledger:
         account.user_id = user.id
         account.released = account.ignored = False
         account.seen_active = account.seen_active or account.account.value == "ACTIVE"
+        account.ways = () if account.situation is not None else None
         account.situation = account.reason = None
         account.candidates = ()
         account.linked_at = self.at
@@ -295,6 +308,7 @@ class Ledger:
         if isinstance(login, str) and login != user.login:
             if fold_login(login) != fold_login(user.login):
                 self._renamed.add(user.id)
+                self.freed.add(fold_login(user.login))
             user.login = login
         return attributes
 

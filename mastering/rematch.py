@@ -1,76 +1,199 @@
 """Waiting rows, matched again when people appear, change or go (SPEC §6).
 
-The situation and the candidates of every waiting row are brought up to date at once; nothing is confirmed here: that is for a run or a
+The situation and the candidates of a waiting row are brought up to date at once; nothing is confirmed here: that is for a run or a
 reviewer. As in a run, rows that want the same person or login stand in each other's way. A row that waits because of another record's
 claim stands as it is until the next run of its app, which at its end looks at the rows it had no records of.
+
+A queue may be as long as an organisation is large, and one person concerns few of its rows. So each row is kept with the *ways* to it:
+what it would be matched by, the login it asks for, and the people it might be. Who changed leads by these ways to the rows concerned, and
+they lead to those that share a claim with them: what became of a claim is told to its neighbours, and judged knowing the neighbours of
+those. Only what concerns everybody (options, mappings, a large run) is asked of the whole queue.
 """
 
 from __future__ import annotations
 
-from collections import defaultdict
-from dataclasses import replace
+from collections.abc import Collection, Iterable, Sequence
+from dataclasses import dataclass, field, replace
 from datetime import datetime
 
 from mastering.ledger import Ledger, Why
 from mastering.rules.claims import Claims, Lost
 from mastering.rules.decision import Rule
-from mastering.rules.matching import Crowd, correlate
-from mastering.rules.people import Account
-from mastering.rules.plan import Change, Found, Prepared, give_up, plan_unlinked, prepare_again, stake
-from mastering.rules.policy import Confirmation
+from mastering.rules.matching import Crowd, Match, correlate, keys_of_user, way_to_login, way_to_user, ways_of
+from mastering.rules.people import Account, User
+from mastering.rules.plan import Found, Prepared, Terms, give_up, plan_unlinked, prepare_again, stake
+from mastering.rules.policy import Confirmation, Matching
 from mastering.rules.record import Mode
 from mastering.rules.text import fold_login
+from mastering.store import catalog, people, tables, waiting
 from mastering.store import imports as store
-from mastering.store import people, tables
 from mastering.terms import terms_of
 
 _CLAIMED = {Lost.login_claimed_twice.value, Lost.user_claimed_twice.value}
+_MANY = 2_000
+"""Events of a run from which on the whole queue is asked: finding the rows concerned would cost as much."""
 
 
-def rematch(ledger: Ledger, now: datetime, *, after: tables.ImportRun | None = None) -> int:
-    """Match every waiting row again; how many changed their place. The caller has flushed what it changed, and flushes this.
+@dataclass(frozen=True, slots=True)
+class Ripple:
+    """What has changed: people, by id and, where they still are, as they are now; logins that became free; rows of the queue."""
 
-    `after`: the run that has just been applied. What it said of its records stands; what earlier runs of its app said does not any more.
+    user_ids: Collection[str] = ()
+    users: Collection[User] = ()
+    logins: Collection[str] = ()
+    rows: Collection[str] = ()
+
+    @classmethod
+    def of(cls, ledger: Ledger, *, gone: Collection[str] = (), rows: Collection[str] = ()) -> Ripple:
+        """Everybody whom a ledger has loaded, whatever logins were given up in it, who went, and rows of the queue that others decided on."""
+        return cls(gone, ledger.users.values(), ledger.freed, rows)
+
+    def ways(self, matching: Matching) -> set[str]:
+        """By what rows of an app are found that this concerns."""
+        found = {way_to_user(user_id) for user_id in self.user_ids} | {way_to_login(login) for login in self.logins}
+        for user in self.users:
+            found.update(ways_of(matching, keys_of_user(matching, user.login, user.profile)), [way_to_user(user.id)])
+        return found
+
+
+def rematch(ledger: Ledger, now: datetime, ripple: Ripple) -> int:
+    """Match the waiting rows again that a change concerns; how many changed their place. The caller has flushed it, and flushes this."""
+    return sum(_concerned(ledger, now, app_id, ripple, None) for app_id in waiting.apps(ledger.session))
+
+
+def rematch_all(ledger: Ledger, now: datetime, *, after: tables.ImportRun | None = None) -> int:
+    """Match every waiting row again, and find the ways to it anew: what all of them are matched by may have changed."""
+    moved = 0
+    for app_id in waiting.apps(ledger.session):
+        queue = _Queue(ledger, _asking(ledger, now, app_id))
+        queue.match(list(people.waiting_accounts(ledger.session, app_id)))
+        moved += queue.place(queue.rows, after, anew=True)
+    return moved
+
+
+def rematch_after(ledger: Ledger, now: datetime, run: tables.ImportRun, *, alone: bool) -> int:
+    """The same after a run has been applied: what it said of its records stands, what earlier runs of its app said does not any more.
+
+    `alone`: nobody else has acted since it was planned. Otherwise its rows were placed on facts that are no more, and all are looked at.
     """
-    waiting: dict[str, list[Account]] = defaultdict(list)
-    for account in people.waiting_accounts(ledger.session):
-        if account.user_id is None and account.waits:
-            waiting[account.app_id].append(account)
-    return sum(_of_app(ledger, now, app_id, accounts, after) for app_id, accounts in waiting.items())
+    apps = waiting.apps(ledger.session)
+    told = waiting.told_by(ledger.session, run, _MANY) if apps and alone else None
+    if apps and told is None:
+        return rematch_all(ledger, now, after=run)
+    if told is None:
+        return 0
+    subjects, logins = told
+    users = people.users(ledger.session, subjects).values()
+    rows = subjects | waiting.kept_by_claims(ledger.session, run)
+    ripple = Ripple(subjects, users, {fold_login(login) for login in logins}, rows)
+    return sum(_concerned(ledger, now, app_id, ripple, run) for app_id in apps)
 
 
-def _of_app(ledger: Ledger, now: datetime, app_id: str, accounts: list[Account], after: tables.ImportRun | None) -> int:
+def ways_to(terms: Terms, account: Account) -> tuple[str, ...]:
+    """By what a row that begins to wait, or waits for others now, will be found; none for one that does not wait, or is invalid by now."""
+    prepared = prepare_again(terms, account) if account.situation is not None and account.user_id is None else None
+    return _ways(terms, prepared, account) if isinstance(prepared, Prepared) else ()
+
+
+def _ways(terms: Terms, prepared: Prepared, account: Account) -> tuple[str, ...]:
+    return (*ways_of(terms.policy.matching, prepared.keys), *map(way_to_user, account.candidates))
+
+
+def _asking(ledger: Ledger, now: datetime, app_id: str) -> Terms:
+    """The app's terms of now, under which nothing is confirmed."""
     terms = terms_of(ledger.session, app_id, Mode.INCREMENTAL, now)
-    asking = replace(terms, policy=replace(terms.policy, confirmation=Confirmation()))
-    prepared_again = ((prepare_again(asking, account), account) for account in accounts)
-    ready = [(prepared, account) for prepared, account in prepared_again if isinstance(prepared, Prepared)]
-    directory = store.Directory(ledger.session, asking.policy.matching)
-    crowd = Crowd(directory.find([prepared.keys for prepared, _ in ready]))
-    holders = directory.holders({fold_login(prepared.login) for prepared, _ in ready})
-    matches = [correlate(asking.policy.matching, prepared.keys, crowd.near(prepared.keys)) for prepared, _ in ready]
-    users = people.users(ledger.session, {user_id for match in matches for user_id in match.user_ids})
-    claims, changes = Claims(), list[Change]()
-    for row, ((prepared, account), match) in enumerate(zip(ready, matches, strict=True)):
-        found = Found(match, users, holders.get(fold_login(prepared.login)))
-        changes.append(plan_unlinked(asking, prepared, account, found))
-        stake(claims, row, changes[row], prepared, found)
-    for row, lost in claims.losers().items():
-        give_up(changes[row], lost)
-    places = zip(ready, changes, strict=True)
-    return sum(_place(ledger, account, change) for (_, account), change in places if not _stands(account, after))
+    return replace(terms, policy=replace(terms.policy, confirmation=Confirmation()))
+
+
+def _concerned(ledger: Ledger, now: datetime, app_id: str, ripple: Ripple, after: tables.ImportRun | None) -> int:
+    matching = catalog.policy_of(ledger.session.get_one(tables.App, app_id)).matching
+    ids = waiting.near(ledger.session, app_id, ripple.ways(matching)).union(ripple.rows)
+    if not ids:
+        return 0
+    queue = _Queue(ledger, _asking(ledger, now, app_id))
+    queue.take(ids)
+    queue.take(queue.neighbours())
+    placed = list(queue.rows)
+    queue.take(queue.neighbours())
+    return queue.place(placed, after)
+
+
+@dataclass(slots=True)
+class _Row:
+    """A waiting row as it would be matched now."""
+
+    account: Account
+    prepared: Prepared
+    match: Match
+
+
+@dataclass(slots=True)
+class _Queue:
+    """Some rows of one app's queue, and their claims."""
+
+    ledger: Ledger
+    terms: Terms
+    rows: list[_Row] = field(default_factory=list)
+    known: set[str] = field(default_factory=set)
+
+    def take(self, ids: Collection[str]) -> None:
+        """Match the rows of these ids, unless they are here already or wait no more."""
+        fresh = [account_id for account_id in ids if account_id not in self.known]
+        self.known.update(fresh)
+        accounts = people.accounts(self.ledger.session, fresh).values() if fresh else ()
+        self.match([account for account in accounts if account.app_id == self.terms.app_id])
+
+    def match(self, accounts: Sequence[Account]) -> None:
+        """Correlate rows with the directory."""
+        terms, matching = self.terms, self.terms.policy.matching
+        asked = [account for account in accounts if account.user_id is None and account.waits]
+        ready = [(account, prepared) for account in asked if isinstance(prepared := prepare_again(terms, account), Prepared)]
+        if ready:
+            crowd = Crowd(store.Directory(self.ledger.session, matching).find([prepared.keys for _, prepared in ready]))
+            self.rows += [
+                _Row(account, prepared, correlate(matching, prepared.keys, crowd.near(prepared.keys))) for account, prepared in ready
+            ]
+
+    def neighbours(self) -> set[str]:
+        """The ids of the rows that claim, or claimed, what rows here claim or claimed."""
+        ways = {way_to_login(fold_login(row.prepared.login)) for row in self.rows}
+        ways |= {way_to_user(user_id) for row in self.rows for user_id in (*row.match.user_ids, *row.account.candidates)}
+        return waiting.near(self.ledger.session, self.terms.app_id, ways) - self.known
+
+    def place(self, rows: Iterable[_Row], after: tables.ImportRun | None, *, anew: bool = False) -> int:
+        """Give these rows the places that all rows' claims leave them; how many moved. `anew`: find the ways to all of them again."""
+        wanted = {row.account.id for row in rows}
+        session = self.ledger.session
+        holders = store.Directory(session, self.terms.policy.matching).holders({fold_login(row.prepared.login) for row in self.rows})
+        users = people.users(session, {user_id for row in self.rows for user_id in row.match.user_ids})
+        claims, changes = Claims(), []
+        for number, row in enumerate(self.rows):
+            found = Found(row.match, users, holders.get(fold_login(row.prepared.login)))
+            change = plan_unlinked(self.terms, row.prepared, row.account, found)
+            stake(claims, number, change, row.prepared, found)
+            changes.append(change)
+        for number, lost in claims.losers().items():
+            give_up(changes[number], lost)
+        moved = 0
+        for row, change in zip(self.rows, changes, strict=True):
+            if row.account.id in wanted:
+                place = (change.decision.situation.value, change.decision.reason, change.candidates)
+                moved += self._move(row, place, after, anew=anew)
+        return moved
+
+    def _move(self, row: _Row, place: tuple[str, str | None, tuple[str, ...]], after: tables.ImportRun | None, *, anew: bool) -> bool:
+        account = self.ledger.accounts.setdefault(row.account.id, row.account)
+        moves = not _stands(account, after) and place != (account.situation, account.reason, account.candidates)
+        if moves:
+            account.situation, account.reason, account.candidates = place
+            self.ledger.note_account(account, Why(rule=Rule.needs_review.value, reason=account.reason), "account.wait")
+        if moves or anew:
+            account.ways = _ways(self.terms, row.prepared, account)
+            self.ledger.touch(account)
+        return moves
 
 
 def _stands(account: Account, after: tables.ImportRun | None) -> bool:
     """Whether another record's claim keeps the row where it is until the next run."""
     looked_at = after is None or account.app_id != after.app_id or account.last_run_id == after.id
     return looked_at and account.reason in _CLAIMED
-
-
-def _place(ledger: Ledger, account: Account, change: Change) -> bool:
-    place = (change.decision.situation.value, change.decision.reason, change.candidates)
-    if place == (account.situation, account.reason, account.candidates):
-        return False
-    mine = ledger.accounts.setdefault(account.id, account)
-    mine.situation, mine.reason, mine.candidates = place
-    ledger.note_account(mine, Why(rule=Rule.needs_review.value, reason=change.decision.reason), "account.wait")
-    return True

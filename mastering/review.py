@@ -17,7 +17,7 @@ from sqlmodel import Session, col
 from mastering.errors import Invalid, MasteringError, NotFound, WrongState
 from mastering.imports.applying import why_of
 from mastering.ledger import Actor, Ledger, Why
-from mastering.rematch import rematch
+from mastering.rematch import Ripple, rematch
 from mastering.rules.lifecycle import Trigger
 from mastering.rules.people import Account, User
 from mastering.rules.plan import Prepared, Terms, plan_review, prepare_again
@@ -82,7 +82,7 @@ def _carry_out(engine: Engine, actor: Actor, now: datetime, item: Item) -> User 
                 _ignore(ledger, account, ignored=item.verdict is Verdict.IGNORE)
                 user = None
         ledger.flush()
-        rematch(ledger, now)
+        rematch(ledger, now, Ripple.of(ledger, rows=[account.id]))
         ledger.flush()
         return user
 
@@ -136,7 +136,7 @@ def _ignore(ledger: Ledger, account: Account, *, ignored: bool) -> None:
         raise WrongState("This account no longer waits for review")
     account.ignored = ignored
     if account.user_id is None and account.account is not AccountState.ACTIVE:  # it went while it was ignored
-        account.situation, account.reason, account.candidates = None, None, ()
+        account.situation, account.reason, account.candidates, account.ways = None, None, (), ()
     ledger.note_account(account, Why(rule="reviewed"), "account.ignore" if ignored else "account.unignore")
 
 

@@ -17,7 +17,7 @@ from mastering.disagreements import review_all_disagreements
 from mastering.errors import NotFound
 from mastering.ledger import Actor, Ledger
 from mastering.remaster import remaster
-from mastering.rematch import rematch
+from mastering.rematch import rematch_all
 from mastering.store import catalog as store
 from mastering.store.engine import writing
 from mastering.store.tables import App, Org
@@ -38,6 +38,8 @@ class Change:
     """The apps whose users' profiles have to be mapped again; `EVERY_APP` for all."""
     ask_again: bool = False
     """Whether words of masters that were not followed have to be asked again: ranks, switches or options have changed (SPEC §3)."""
+    rematch: bool = False
+    """Whether what waiting rows are matched by has changed, or may have (SPEC §6)."""
 
     def app(self, app_id: str) -> App:
         """An app, locked for changing; raises `NotFound`."""
@@ -71,20 +73,15 @@ def changing(engine: Engine, actor: Actor, now: datetime) -> Iterator[Change]:
         if change.ask_again:
             review_all_disagreements(change.ledger)
         change.ledger.flush()
-    if EVERY_APP in change.remaster:
-        _map_again(engine, actor, now, None)
-    else:
-        for app_id in sorted(change.remaster):
-            _map_again(engine, actor, now, app_id)
-
-
-def _map_again(engine: Engine, actor: Actor, now: datetime, app_id: str | None) -> None:
-    report = remaster(engine, actor, now, app_id=app_id)
-    with writing(engine) as session:
-        ledger = Ledger(session, now, actor)
-        rematch(ledger, now)
-        ledger.flush()
-    _log.info("remastered", app=app_id, changed=report.changed, rejected=[rejected.user_id for rejected in report.rejected], at=wire(now))
+    for app_id in [None] if EVERY_APP in change.remaster else sorted(change.remaster):
+        report = remaster(engine, actor, now, app_id=app_id)
+        refused = [rejected.user_id for rejected in report.rejected]
+        _log.info("remastered", app=app_id, changed=report.changed, rejected=refused, at=wire(now))
+    if change.remaster or change.rematch:
+        with writing(engine) as session:
+            ledger = Ledger(session, now, actor)
+            rematch_all(ledger, now)
+            ledger.flush()
 
 
 def changed_parts(old: Mapping[str, Any], new: Mapping[str, Any]) -> dict[str, dict[str, Any]]:

@@ -56,6 +56,7 @@ def update(engine: Engine, actor: Actor, now: datetime, mapping_id: str, rules: 
             row.properties, row.version, row.last_updated = dump(after), row.version + 1, change.ledger.at
             change.session.add(row)
             change.tell_app(app, "app.mapping.update", {"mapping": row.id, "changes": changes})
+            change.rematch = True
             if app.rank is not None:
                 change.remaster.add(app.id)
         return _seen(change.session, row)

@@ -44,6 +44,7 @@ def replace(engine: Engine, actor: Actor, now: datetime, app_id: str, policy: Im
             app.policy = store.policy_text(policy)
             change.tell_app(app, "app.policy.update", {"changes": changes})
             change.ask_again = "mastering" in changes
+            change.rematch = not changes.keys().isdisjoint({"matching", "username"})
             settle_rank(change, app)
             if "username" in changes and app.rank is not None:
                 change.remaster.add(app.id)

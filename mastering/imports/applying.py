@@ -8,12 +8,14 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from dataclasses import replace
+from functools import cache
 from typing import Any
 
 from mastering.disagreements import review_disagreements
 from mastering.imports.again import Again
 from mastering.imports.rows import change_of
 from mastering.ledger import Ledger, Why
+from mastering.rematch import ways_to
 from mastering.rules.decision import Action
 from mastering.rules.lifecycle import Trigger
 from mastering.rules.people import Account, User
@@ -32,11 +34,12 @@ def apply_batch(ledger: Ledger, run: tables.ImportRun, rows: Sequence[store.Chan
     """
     session = ledger.session
     changes = [(row.seq, change_of(row)) for row in rows]
+    terms = cache(terms_now)
     ledger.load_accounts({change.app_user_id for _, change in changes if change.app_user_id})
     ledger.load_users({change.user_id for _, change in changes if change.user_id})
     seen = store.last_event(session)
     if store.others_acted(session, run.id, run.as_of_event):
-        again = Again(ledger, run, terms_now(), changes)
+        again = Again(ledger, run, terms(), changes)
         for seq, change in changes:
             followed = again.decide(seq, change)
             if followed is not None:
@@ -47,6 +50,9 @@ def apply_batch(ledger: Ledger, run: tables.ImportRun, rows: Sequence[store.Chan
         for seq, change in changes:
             _apply(ledger, run.app_id, run.id, seq, change)
     review_disagreements(ledger, list(ledger.users.values()))
+    for account in ledger.accounts.values():
+        if account.ways is not None and account.situation is not None:
+            account.ways = ways_to(terms(), account)
     ledger.flush()
     run.cursor = rows[-1].seq
 
@@ -140,6 +146,7 @@ def _queue(ledger: Ledger, account: Account, change: Change, why: Why, changed: 
     if (account.situation, account.reason, account.candidates) != before:
         changed = "account.wait" if account.situation else "account.withdraw"
     if changed is not None:
+        account.ways = ()  # whatever it waited for; what it waits for now is found when the batch is whole
         ledger.note_account(account, why, changed)
 
 

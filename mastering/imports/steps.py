@@ -20,7 +20,7 @@ from mastering.imports.planning import Planned, Planner
 from mastering.imports.rows import PlanWriter
 from mastering.imports.runs import starter
 from mastering.ledger import Actor, Ledger
-from mastering.rematch import rematch
+from mastering.rematch import rematch_after
 from mastering.rules.plan import Terms
 from mastering.rules.record import Mode
 from mastering.rules.runs import RunStatus, RunTrigger, next_run_status
@@ -151,8 +151,9 @@ def _complete(session: Session, ledger: Ledger, run: tables.ImportRun, now: date
     run.status = next_run_status(run.status, RunTrigger.complete)
     run.completed, run.lease_until = wire(now), None
     store.drop_chunks(session, run.id)
-    if run.mode is Mode.INCREMENTAL or _MOVES_PEOPLE & load(run.actions).keys() or store.others_acted(session, run.id, run.as_of_event):
-        rematch(ledger, now, after=run)
+    alone = not store.others_acted(session, run.id, run.as_of_event)
+    if run.mode is Mode.INCREMENTAL or _MOVES_PEOPLE & load(run.actions).keys() or not alone:
+        rematch_after(ledger, now, run, alone=alone)
     app = session.get_one(tables.App, run.app_id)
     ledger.note(app, "import.completed", {"situations": load(run.situations), "actions": load(run.actions)})
     ledger.flush()

@@ -16,7 +16,7 @@ from typing import NamedTuple
 
 from mastering.rules.expressions import Value
 from mastering.rules.policy import Matching
-from mastering.rules.text import fold_login, name_key
+from mastering.rules.text import BETWEEN, fold_login, name_key
 
 
 class Kind(StrEnum):
@@ -100,6 +100,32 @@ def _text(value: Value) -> str | None:
     if isinstance(value, bool):
         return "true" if value else "false"
     return str(value) if isinstance(value, int | float) else None
+
+
+def ways_of(matching: Matching, keys: Keys) -> tuple[str, ...]:
+    """The texts under which a waiting row and a person find each other when one of them changes, each with what kind of key it is.
+
+    The login is always one of them: a row waits, too, because somebody whom it does not match holds the login that it asks for.
+    """
+    found = [("login", keys.login)]
+    if matching.attributes:
+        whole = None not in keys.attributes
+        found.append(("attributes", BETWEEN.join(map(str, keys.attributes)) if whole else None))
+    elif matching.email:
+        found.append(("email", keys.email))
+    if matching.allow_partial:
+        found.append(("name", keys.name))
+    return tuple(f"{kind}{BETWEEN}{value}" for kind, value in found if value is not None)
+
+
+def way_to_user(user_id: str) -> str:
+    """The way from a waiting row to a user it was matched with, whatever becomes of that user's login, names and attributes."""
+    return f"user{BETWEEN}{user_id}"
+
+
+def way_to_login(login_key: str) -> str:
+    """The way from a waiting row to a login, whoever holds it."""
+    return f"login{BETWEEN}{login_key}"
 
 
 class Crowd:

@@ -77,6 +77,8 @@ class Account:
     last_run_id: str | None = None
     history_seq: int = 0
     history_hash: bytes = b""
+    ways: tuple[str, ...] | None = None
+    """By what a person is found whom a change of this waiting row, or of that person, concerns; `None` where they are as they were kept."""
 
     @property
     def waits(self) -> bool:

@@ -132,7 +132,7 @@ def delete_app(session: Session, app_id: str) -> None:
     runs = select(col(tables.ImportRun.id)).where(col(tables.ImportRun.app_id) == app_id)
     session.execute(delete(tables.RunChunk).where(col(tables.RunChunk.run_id).in_(runs)))
     session.execute(delete(tables.RunChange).where(col(tables.RunChange.run_id).in_(runs)))
-    for table in (tables.ImportRun, tables.AppUser, tables.Finding):
+    for table in (tables.ImportRun, tables.WaitingWay, tables.AppUser, tables.Finding):
         session.execute(delete(table).where(col(table.app_id) == app_id))
     session.execute(delete(MappingRow).where(or_(col(MappingRow.source_id) == app_id, col(MappingRow.target_id) == app_id)))
     session.execute(delete(App).where(col(App.id) == app_id))

@@ -171,6 +171,16 @@ class AppUser(SQLModel, table=True):
     history_hash: bytes = Field(default=b"", sa_type=LargeBinary)
 
 
+class WaitingWay(SQLModel, table=True):
+    """A text by which a waiting row is found when a person appears, changes or goes: a login, an address, a name, a candidate (SPEC §6)."""
+
+    __tablename__: ClassVar[Any] = "waiting_ways"
+    __table_args__ = (Index("ix_waiting_ways_account", "account_id"),)
+    app_id: str = Field(primary_key=True)
+    way: str = Field(primary_key=True)
+    account_id: str = Field(primary_key=True, foreign_key="app_users.id")
+
+
 class ImportRun(SQLModel, table=True):
     """One import of one app, its plan's verdict, and the lease of whoever works on it."""
 

@@ -5,6 +5,7 @@ from typing import Any
 import pytest
 
 from mastering import assignments
+from mastering.catalog import policies
 from mastering.clock import now
 from mastering.review import Verdict
 from mastering.rules.policy import AttributePair, Confirmation, Matching, faults
@@ -174,13 +175,12 @@ def test_a_conflict_made_by_another_records_claim_stands_until_the_next_run(org:
     assert org.queue(hr)["E2"] == ("PARTIAL", "partial", ["jane@example.com"])
 
 
-def test_a_run_brings_waiting_rows_up_to_the_options_of_today(org: World) -> None:
+def test_a_change_of_the_options_brings_waiting_rows_up_to_them_at_once(org: World) -> None:
     org.by_hand("jane", firstName="Jane", lastName="Doe")
     hr = org.app("HR", calm(confirmation=NONE))
     org.send(hr, [someone("E1")])
     assert org.queue(hr)["E1"][0] == "UNMATCHED"
-    org.set_policy(hr, calm(matching=PARTIAL, confirmation=NONE))
-    org.delta(hr, [])
+    policies.replace(org.engine, ADMIN, now(), hr, calm(matching=PARTIAL, confirmation=NONE))
     assert org.queue(hr)["E1"] == ("PARTIAL", "partial", ["jane@example.com"])
 
 

@@ -15,15 +15,17 @@ from sqlmodel import Session, col
 from mastering.clock import wire
 from mastering.ids import new_id
 from mastering.ledger import BY_HAND, Actor, Ledger
+from mastering.rematch import ways_to
 from mastering.rules.lifecycle import Status, Trigger
 from mastering.rules.mapping import default_rules
 from mastering.rules.people import Account, User
 from mastering.rules.policy import ImportPolicy, Mastering
-from mastering.rules.record import AccountState
+from mastering.rules.record import AccountState, Mode
 from mastering.rules.schema import default_schema
 from mastering.store import catalog, history, people, tables
 from mastering.store.documents import dump
 from mastering.store.engine import reading, writing
+from mastering.terms import terms_of
 
 ADMIN = Actor("token", "tok", "ada")
 NOW = datetime(2026, 3, 1, 12, tzinfo=UTC)
@@ -118,6 +120,7 @@ class World:
             account.account = state
             if unheeded:
                 account.unheeded, account.unheeded_reason = unheeded
+            account.ways = ways_to(terms_of(session, account.app_id, Mode.FULL, self.now), account)
             ledger.note_account(account, BY_HAND, "account.seen")
             ledger.flush()
         return account.id
@@ -143,6 +146,7 @@ class World:
             ledger = Ledger(session, self.tick(), ADMIN)
             account = ledger.user(user_id).links[0]
             account.profile.update(told)
+            account.ways = ways_to(terms_of(session, account.app_id, Mode.FULL, self.now), account)
             ledger.note_account(account, BY_HAND, "account.seen")
             ledger.flush()
 

@@ -221,6 +221,17 @@ def upgrade() -> None:
         )
 
     op.create_table(
+        "waiting_ways",
+        sa.Column("app_id", sa.String(), nullable=False),
+        sa.Column("way", sa.String(), nullable=False),
+        sa.Column("account_id", sa.String(), nullable=False),
+        sa.ForeignKeyConstraint(["account_id"], ["app_users.id"]),
+        sa.PrimaryKeyConstraint("app_id", "way", "account_id"),
+    )
+    with op.batch_alter_table("waiting_ways", schema=None) as batch_op:
+        batch_op.create_index("ix_waiting_ways_account", ["account_id"], unique=False)
+
+    op.create_table(
         "import_runs",
         sa.Column("id", sa.String(), nullable=False),
         sa.Column("app_id", sa.String(), nullable=False),
@@ -334,6 +345,10 @@ def downgrade() -> None:
         batch_op.drop_index("ix_import_runs_app")
 
     op.drop_table("import_runs")
+    with op.batch_alter_table("waiting_ways", schema=None) as batch_op:
+        batch_op.drop_index("ix_waiting_ways_account")
+
+    op.drop_table("waiting_ways")
     with op.batch_alter_table("app_users", schema=None) as batch_op:
         batch_op.drop_index(
             "ux_app_users_place",
