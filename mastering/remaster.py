@@ -182,7 +182,8 @@ def _why(user: User, sources: Sources, reason: str | None = None) -> Why:
 
 
 def _tell_refused(ledger: Ledger, user: User, sources: Sources, faults: tuple[str, ...]) -> None:
-    said_by = next(iter(supplied(sources, user).values()))
-    account = ledger.account(said_by.account_id)
-    account.digest = None  # its next record is looked at again, though nothing changed in it
-    ledger.note_account(account, _why(user, sources, "profile_rejected"), "user.remaster.rejected", {"faults": list(faults)})
+    said_by = [ledger.account(account_id) for account_id in dict.fromkeys(link.account_id for link in supplied(sources, user).values())]
+    for account in said_by:
+        account.digest = None  # its next record is looked at again, though nothing changed in it
+        ledger.touch(account)
+    ledger.note_account(said_by[0], _why(user, sources, "profile_rejected"), "user.remaster.rejected", {"faults": list(faults)})

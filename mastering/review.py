@@ -14,6 +14,7 @@ from enum import StrEnum
 from sqlalchemy import Engine, select
 from sqlmodel import Session, col
 
+from mastering.disagreements import review_disagreements
 from mastering.errors import Invalid, MasteringError, NotFound, WrongState
 from mastering.imports.applying import why_of
 from mastering.ledger import Actor, Ledger, Why
@@ -81,6 +82,7 @@ def _carry_out(engine: Engine, actor: Actor, now: datetime, item: Item) -> User 
             case Verdict.IGNORE | Verdict.UNIGNORE:
                 _ignore(ledger, account, ignored=item.verdict is Verdict.IGNORE)
                 user = None
+        review_disagreements(ledger, list(ledger.users.values()))
         ledger.flush()
         rematch(ledger, now, Ripple.of(ledger, rows=[account.id]))
         ledger.flush()
@@ -135,7 +137,7 @@ def _ignore(ledger: Ledger, account: Account, *, ignored: bool) -> None:
     if account.situation is None:
         raise WrongState("This account no longer waits for review")
     account.ignored = ignored
-    if account.user_id is None and account.account is not AccountState.ACTIVE:  # it went while it was ignored
+    if account.said is not AccountState.ACTIVE:  # it went while it was ignored
         account.situation, account.reason, account.candidates, account.ways = None, None, (), ()
     ledger.note_account(account, Why(rule="reviewed"), "account.ignore" if ignored else "account.unignore")
 
@@ -149,8 +151,8 @@ def _require_open(account: Account, user_id: str | None) -> None:
 
 
 def _is_active(account: Account) -> bool:
-    """Whether the account's last record said active: its state does, and so does that it waits, though a return that waits is not carried out."""
-    return account.account is AccountState.ACTIVE or account.waits
+    """Whether the account's last record said active, a return that is kept waiting included."""
+    return account.said is AccountState.ACTIVE
 
 
 def _prepared(terms: Terms, account: Account) -> Prepared:

@@ -4,8 +4,9 @@ Only such rows: what others did elsewhere must not change what a plan does. A ro
 might be matched with, and who has the login it asks for; ranks, mappings and options concern every row.
 
 Rows are asked in their order, each when those before it have been carried out. The fresh decision is followed as far as it does less to
-the person than the plan said. A link, create, release or status move that the plan did not name is skipped and left to the next run;
-values that it did not name are not written, and the record is remembered as unfinished, so that the next one is looked at again.
+the person than the plan said. A link, create, release or status move that the plan did not name is skipped and left to the next run: a
+record of nobody's account waits in the queue until then, as a delta would not bring it again. Values that the plan did not name are not
+written, and the record is remembered as unfinished, so that the next one is looked at again.
 """
 
 from __future__ import annotations
@@ -20,7 +21,7 @@ from mastering.rules.claims import Lost
 from mastering.rules.decision import Action, Situation
 from mastering.rules.matching import Crowd, correlate
 from mastering.rules.people import Account
-from mastering.rules.plan import Change, Found, Prepared, Terms, give_up, plan_absence, plan_linked, plan_unlinked, prepare
+from mastering.rules.plan import Change, Found, Prepared, Terms, give_up, plan_absence, plan_linked, plan_unlinked, prepare, put_off
 from mastering.rules.record import Record
 from mastering.rules.text import fold_login
 from mastering.store import imports as store
@@ -206,7 +207,7 @@ def _record(planned: Change, account: Account | None) -> Record:
 def _owner(planned: Change) -> str | None:
     """Whose the account was when the row was planned: a row of nobody's account names whom it might become."""
     situation, effect = planned.decision.situation, planned.effect
-    waiting = situation in {Situation.CONFLICT, Situation.WITHDRAWN} and "account" in effect
+    waiting = situation is Situation.CONFLICT and "account" in effect
     return None if waiting or situation in _OF_NOBODY else planned.user_id
 
 
@@ -218,16 +219,10 @@ def _login(change: Change) -> str | None:
 
 
 def _no_more(planned: Change, fresh: Change) -> Change | None:
-    """The fresh decision as far as the plan named it; `None` if it would do more to the person."""
+    """The fresh decision as far as the plan named it; if it would do more to the person, `None`, or the queue for who has no account yet."""
     decision, effect, named = fresh.decision, fresh.effect, planned.effect
-    if decision.trigger not in {None, planned.decision.trigger}:
-        return None
-    if decision.action in _NAMED and decision.action is not planned.decision.action:
-        return None
-    if any(effect.get(part) not in {None, named.get(part)} for part in ("link", "relink")) or effect.get("create", {}) != named.get(
-        "create", {}
-    ):
-        return None
+    if _does_more(planned, fresh):
+        return put_off(fresh) if _arrives(planned) else None
     if decision.action is Action.release:  # the next master's word follows from it, whatever that is by now
         return fresh
     new = {name: value for name, value in effect.get("new", {}).items() if name in named.get("new", {}) and named["new"][name] == value}
@@ -239,6 +234,15 @@ def _no_more(planned: Change, fresh: Change) -> Change | None:
         del trimmed["new"], trimmed["old"]
         decision = replace(decision, action=Action.none) if decision.action is Action.update else decision
     return replace(fresh, decision=decision, effect=trimmed)
+
+
+def _does_more(planned: Change, fresh: Change) -> bool:
+    if fresh.decision.trigger not in {None, planned.decision.trigger}:
+        return True
+    if fresh.decision.action in _NAMED and fresh.decision.action is not planned.decision.action:
+        return True
+    parts = ("link", "relink", "create")
+    return any(part in fresh.effect and fresh.effect.get(part) != planned.effect.get(part) for part in parts)
 
 
 def _outcome(change: Change) -> tuple[Any, ...]:

@@ -18,7 +18,7 @@ from mastering.ledger import Ledger, Why
 from mastering.rematch import ways_to
 from mastering.rules.decision import Action
 from mastering.rules.lifecycle import Trigger
-from mastering.rules.people import Account, User
+from mastering.rules.people import WITHDRAWN, Account, User
 from mastering.rules.plan import Change, Terms
 from mastering.rules.record import AccountState
 from mastering.store import imports as store
@@ -118,10 +118,19 @@ def _change_linked(ledger: Ledger, account: Account, change: Change, why: Why, *
     if change.effect.get("release"):
         ledger.release(account, user, why)
         _change_user(ledger, user, account, change, why, told=True)
+        if "successor" in change.effect and "new" not in change.effect:
+            _look_again(ledger, change.effect["successor"])
     else:
         told = _change_user(ledger, user, account, change, why, told=False)
         if not told and (changed is not None or change.decision.reason is not None):
             ledger.note_account(account, why, changed or "account.word")
+
+
+def _look_again(ledger: Ledger, account_id: str) -> None:
+    """The next master's profile was rejected: its next record is tried again, whether or not its content changed (SPEC §4)."""
+    successor = ledger.account(account_id)
+    successor.digest = None
+    ledger.touch(successor)
 
 
 def _change_user(ledger: Ledger, user: User, account: Account, change: Change, why: Why, *, told: bool) -> bool:
@@ -144,7 +153,7 @@ def _queue(ledger: Ledger, account: Account, change: Change, why: Why, changed: 
         account.situation, account.reason = waits.get("situation"), waits.get("reason")
         account.candidates = tuple(waits.get("candidates", ()))
     if (account.situation, account.reason, account.candidates) != before:
-        changed = "account.wait" if account.situation else "account.withdraw"
+        changed = "account.wait" if account.situation not in {None, WITHDRAWN} else "account.withdraw"
     if changed is not None:
         account.ways = ()  # whatever it waited for; what it waits for now is found when the batch is whole
         ledger.note_account(account, why, changed)
@@ -157,4 +166,5 @@ def why_of(change: Change, seq: int) -> Why:
         facts["status"] = change.before.value
     if change.candidates:
         facts["candidates"] = list(change.candidates)
+    facts.update(change.effect.get("facts", {}))
     return Why(change.decision.rule.value, change.decision.reason, change.authority, row=seq, facts=facts)

@@ -6,6 +6,7 @@ as the first part leaves them and the profiles as they were before the run. Noth
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, replace
 from itertools import chain, islice
@@ -32,6 +33,7 @@ from mastering.rules.plan import (
     plan_absence,
     plan_leaver,
     plan_linked,
+    plan_return,
     plan_unknown,
     plan_unlinked,
     plan_withdrawal,
@@ -97,6 +99,8 @@ class Planner:
         if self._run.mode is Mode.FULL:
             self._plan_absences(found)
         self._plan_returning()
+        if self._run.mode is Mode.INCREMENTAL:
+            self._plan_waiting_returns(found)
         self._write_renames()
         for rows in records(self._session, self._run.id, found, _THEN):
             self._writer.lease.beat()
@@ -131,6 +135,21 @@ class Planner:
                 planned += self._planned(record, account, self._after.get(user.id, user))
         self._take(planned)
 
+    def _plan_waiting_returns(self, found: Survey) -> None:
+        """Returns that wait, without a record in the run: such a row appears only if its place is free by now, and nobody else waits for it."""
+        linked = (account for account in people.waiting_accounts(self._session, self._run.app_id) if account.user_id is not None)
+        waiting = [account for account in linked if account.waits and account.external_id not in found.seen]
+        for accounts in _batches(waiting):
+            users = people.users(self._session, {account.user_id for account in accounts if account.user_id})
+            alone = Counter(account.user_id for account in waiting)
+            planned = []
+            for account in (account for account in accounts if alone[account.user_id] == 1):
+                user = users[account.user_id or ""]
+                change = plan_return(self._terms, account, self._after.get(user.id, user))
+                if change is not None and "relink" in change.effect:
+                    planned.append((change, user))
+            self._take(planned)
+
     def _planned(self, record: Record, account: Account, user: User) -> list[tuple[Change, User]]:
         change = plan_linked(self._terms, record, account, user)
         if change is None:
@@ -163,6 +182,8 @@ class Planner:
                 continue
             if head.waiting:
                 self._absences += 1
+                yield head
+            elif head.ignored:
                 yield head
             elif head.released or head.account != AccountState.ACTIVE:
                 self._writer.situations[Situation.UNCHANGED.value] += 1

@@ -12,6 +12,9 @@ from mastering.rules.lifecycle import Status
 from mastering.rules.ranking import Link
 from mastering.rules.record import AccountState
 
+WITHDRAWN = "WITHDRAWN"
+"""The situation of a linked account that is ignored, came back and went again: nothing waits once the ignoring is taken back."""
+
 
 @dataclass(slots=True)
 class Hold:
@@ -84,6 +87,12 @@ class Account:
     def waits(self) -> bool:
         """Whether a reviewer is asked about the account. One that is ignored keeps its place in the queue, and is not asked about."""
         return self.situation is not None and not self.ignored
+
+    @property
+    def said(self) -> AccountState:
+        """What the app last said of it. The return of a linked account that waits, or is ignored, is not carried out: its state stays behind."""
+        kept_out = self.user_id is not None and self.situation not in {None, WITHDRAWN}
+        return AccountState.ACTIVE if kept_out else self.account
 
     @property
     def link(self) -> Link:

@@ -17,6 +17,8 @@ A change's `effect` is what applying it writes, and nothing else is written:
 ``release``    the account loses its say
 ``wait``       situation, reason and candidates of a row that waits for review; null for one that leaves the queue
 ``unheeded``   a word that was heard and not followed: the trigger it asked for, and why it was not fired
+``successor``  the next master's account, whose profile is mapped as ``new``; without that, its next record is looked at again
+``facts``      what the reaction tables saw of the person, for the history
 =============  ===============================================================================================
 """
 
@@ -47,7 +49,7 @@ from mastering.rules.expressions import ExpressionFailure, Value
 from mastering.rules.lifecycle import Status, Trigger
 from mastering.rules.mapping import CompiledMapping, MappingFailure, UsernameFailure, UsernameOf
 from mastering.rules.matching import Keys, Kind, Match, is_exact, keys_of_record, keys_of_user
-from mastering.rules.people import Account, User
+from mastering.rules.people import WITHDRAWN, Account, User
 from mastering.rules.policy import Confirmation, ImportPolicy, OrgSafeguard
 from mastering.rules.profile import Sources, mastered, mastered_by
 from mastering.rules.ranking import Link, authority
@@ -74,6 +76,8 @@ class Effect(TypedDict, total=False):
     release: bool
     wait: dict[str, Any] | None
     unheeded: tuple[str, str] | None
+    successor: str
+    facts: dict[str, bool]
 
 
 @dataclass(frozen=True, slots=True)
@@ -174,7 +178,7 @@ def plan_absence(terms: Terms, account: Account, user: User) -> Change:
 
 def plan_linked(terms: Terms, record: Record, account: Account, user: User) -> Change | None:
     """A record of a linked account; `None` where nothing is to be written or said (UNCHANGED)."""
-    active = record.says_active(terms.mode, account.account)
+    active = record.says_active(terms.mode, account.said)
     prepared = prepare(terms, record, account.profile)
     if isinstance(prepared, Unusable):
         return _leaver(terms, prepared, account, user) if record.active is False else invalid(prepared, account, user)
@@ -182,6 +186,11 @@ def plan_linked(terms: Terms, record: Record, account: Account, user: User) -> C
     change = _plan_word(terms, account, user, prepared, word)
     same_digest = account.digest == record.digest
     return None if change.decision.situation is Situation.UNCHANGED and same_digest else change
+
+
+def plan_return(terms: Terms, account: Account, user: User) -> Change | None:
+    """The return of a linked account that waits, once more as its last record told it."""
+    return plan_linked(terms, Record(0, account.external_id, True, account.profile, account.digest or b""), account, user)
 
 
 def _leaver(terms: Terms, unusable: Unusable, account: Account, user: User) -> Change:
@@ -205,11 +214,11 @@ def _plan_word(terms: Terms, account: Account, user: User, prepared: Prepared | 
     links = _links_after(user, account, _state_after(word, account.account), returning=situation is Situation.CAME_BACK)
     speaking = authority(links, terms.ranking)
     powers = FULL_POWERS if speaking is not None and speaking.account_id == account.id else NO_POWERS
-    facts = _facts(terms, user, prepared)
+    facts = _facts(terms, user, exact=prepared is not None and _matches(terms, user, prepared))
     decision = decide(terms.policy, powers, situation, facts, released=account.released)
     change = Change(
         account.external_id,
-        prepared.record.line if prepared else None,
+        (prepared.record.line or None) if prepared else None,
         decision,
         user_id=user.id,
         app_user_id=account.id,
@@ -225,6 +234,7 @@ def _plan_word(terms: Terms, account: Account, user: User, prepared: Prepared | 
     elif decision.action is Action.release and mastered_by(terms.sources, [other.link for other in user.links], account.id):
         _write_successor(terms, change, user)
     if situation in _STATUS_WORDS:
+        _note_facts(change, facts, returning=situation is Situation.CAME_BACK)
         _note_unheeded(terms, change, account, facts)
         change.unassigns = _ends_assignment(account, user) and situation is not Situation.CAME_BACK
     _name_action(change)
@@ -238,7 +248,7 @@ def _kept_out(account: Account, user: User, prepared: Prepared | None) -> Change
     """An account came back, and may not: another of the same app has its place, or a reviewer ignores it. Its profile is stored (SPEC §3)."""
     change = Change(
         account.external_id,
-        prepared.record.line if prepared else None,
+        (prepared.record.line or None) if prepared else None,
         Decision(Situation.CAME_BACK, Action.ignore, Rule.ignored, to=user.status),
         user_id=user.id,
         app_user_id=account.id,
@@ -252,6 +262,8 @@ def _kept_out(account: Account, user: User, prepared: Prepared | None) -> Change
     if not account.ignored:
         change.decision = Decision(Situation.CONFLICT, Action.wait, Rule.needs_review, to=user.status)
         _wait(change, PLACE_TAKEN)
+    elif account.situation == WITHDRAWN:
+        change.effect["wait"] = {"situation": Situation.CONFLICT.value, "reason": PLACE_TAKEN, "candidates": [user.id]}
     return change
 
 
@@ -275,12 +287,14 @@ def _links_after(user: User, account: Account, state: AccountState, *, returning
     return [mine, *(other.link for other in others)]
 
 
-def _facts(terms: Terms, user: User, prepared: Prepared | None) -> Facts:
-    exact = False
-    if prepared is not None:
-        matching = terms.policy.matching
-        exact = is_exact(matching, prepared.keys, keys_of_user(matching, user.login, user.profile))
+def _facts(terms: Terms, user: User, *, exact: bool) -> Facts:
     return Facts(user.status, exact, user.pending_when_deactivated, user.held(terms.at))
+
+
+def _matches(terms: Terms, user: User, prepared: Prepared) -> bool:
+    """Whether a record exactly matches a user's profile as it is before the record (SPEC §7)."""
+    matching = terms.policy.matching
+    return is_exact(matching, prepared.keys, keys_of_user(matching, user.login, user.profile))
 
 
 def _write_account(change: Change, account: Account, state: AccountState, prepared: Prepared | None) -> None:
@@ -300,6 +314,8 @@ def _write_account(change: Change, account: Account, state: AccountState, prepar
         effect["relink"] = True
     if change.decision.situation is Situation.WITHDRAWN:
         effect["wait"] = None
+    elif account.ignored and account.said is AccountState.ACTIVE and state is not AccountState.ACTIVE:
+        effect["wait"] = {"situation": WITHDRAWN, "reason": None, "candidates": list(account.candidates)}
 
 
 def _write_profile(terms: Terms, change: Change, user: User, prepared: Prepared | None, links: Sequence[Link]) -> None:
@@ -312,20 +328,43 @@ def _write_profile(terms: Terms, change: Change, user: User, prepared: Prepared 
     mapped = terms.mapping.apply(prepared.merged, creating=False, now=terms.now)
     mapped["login"] = prepared.login
     new = {name: value for name, value in mapped.items() if name in mine and user.profile.get(name) != value}
+    if user.status is Status.DEACTIVATED and terms.sources.exceptions:
+        new = {**_told_meanwhile(terms, change, user, links), **new}
     if new:
         change.effect["new"] = new
         change.effect["old"] = {name: user.profile.get(name) for name in new}
+
+
+def _told_meanwhile(terms: Terms, change: Change, user: User, links: Sequence[Link]) -> Mapping[str, Value]:
+    """Who leaves DEACTIVATED also gets what other masters said meanwhile of the attributes that are theirs (SPEC §4)."""
+    speaking = {link.account_id for link in links[1:]}
+    mine, at = links[0], terms.at
+    silent = Account(mine.account_id, mine.app_id, "", AccountState.INACTIVE, {}, created=at, last_updated=at, seen_active=mine.seen_active)
+    others = [silent, *(other for other in user.links if other.id in speaking)]
+    update = mastered(terms.sources, replace(user, status=change.decision.to or user.status, links=others))
+    if update.faults:
+        change.detail = f"another master's profile was rejected: {'; '.join(update.faults)}"
+    return {} if update.faults else update.new
 
 
 def _write_successor(terms: Terms, change: Change, user: User) -> None:
     """The authority gives the user up: the next master's last imported profile is mapped at once (SPEC §§3, 4)."""
     links = [replace(account, released=True) if account.id == change.app_user_id else account for account in user.links]
     update = mastered(terms.sources, replace(user, links=links))
+    speaking = authority([account.link for account in links], terms.ranking)
+    if speaking is not None and (update.faults or update.new):
+        change.effect["successor"] = speaking.account_id
     if update.faults:
         change.detail = f"the next master's profile was rejected: {'; '.join(update.faults)}"
     elif update.new:
         change.effect["new"] = dict(update.new)
         change.effect["old"] = {name: user.profile.get(name) for name in update.new}
+
+
+def _note_facts(change: Change, facts: Facts, *, returning: bool) -> None:
+    """What the reaction tables were asked with beside the status: history shows why this cell and no other (SPEC §13)."""
+    asked = {"exact": facts.exact, "pendingWhenDeactivated": facts.pending_when_deactivated} if returning else {}
+    change.effect["facts"] = {"held": facts.held, **asked}
 
 
 def _note_unheeded(terms: Terms, change: Change, account: Account, facts: Facts) -> None:
@@ -393,7 +432,7 @@ def plan_unlinked(terms: Terms, prepared: Prepared, account: Account | None, fou
     if user is None:
         change.decision = decide(terms.policy, NO_POWERS, situation, _NOBODY_YET)
     else:
-        _decide_link(terms, change, prepared, user, situation)
+        _decide_link(terms, change, prepared, user, situation, exact=found.match.kind is Kind.EXACT)
     if change.decision.action is Action.wait:
         _wait(change, obstacle or situation.value.lower())
     elif change.decision.action is Action.create:
@@ -423,19 +462,23 @@ def _obstacle(terms: Terms, found: Found, user: User | None) -> str | None:
     return None
 
 
-def _decide_link(terms: Terms, change: Change, prepared: Prepared, user: User, situation: Situation) -> None:
-    """Link first, then ask who has authority, then apply the return table (SPEC §§3, 6)."""
+def _decide_link(terms: Terms, change: Change, prepared: Prepared, user: User, situation: Situation, *, exact: bool) -> None:
+    """Link first, then ask who has authority, then apply the return table (SPEC §§3, 6).
+
+    `exact`: as correlation found it, by the profiles before the run; what the run's linked records make of the person is no matter.
+    """
     mine = Link(terms.app_id, change.app_user_id or "new", AccountState.ACTIVE, released=False, seen_active=True)
     links = [mine, *(account.link for account in user.links if account.app_id != terms.app_id)]
     speaking = authority(links, terms.ranking)
     powers: Powers = FULL_POWERS if speaking is mine else NO_POWERS
-    facts = _facts(terms, user, prepared)
+    facts = _facts(terms, user, exact=exact)
     change.decision = decide(terms.policy, powers, situation, facts)
     change.user_id, change.login, change.before = user.id, user.login, user.status
     change.authority = speaking.app_id if speaking else None
     if change.decision.action is not Action.link:
         return
     change.effect["link"] = user.id
+    _note_facts(change, facts, returning=True)
     _write_profile(terms, change, user, prepared, links)
     asked = unheeded(terms.policy, change.decision, facts)
     if asked is not None:
@@ -460,12 +503,23 @@ def _wait(change: Change, reason: str) -> None:
     change.effect["wait"] = {"situation": situation.value, "reason": reason, "candidates": list(change.candidates)}
 
 
+def put_off(change: Change) -> Change:
+    """The row of an unlinked record that would be confirmed, and is not to be just now: it waits, and the next run matches it again (SPEC §5.8)."""
+    effect = change.effect.copy()
+    for name in ("create", "link", "new", "old", "unheeded", "facts"):
+        effect.pop(name, None)  # type: ignore[misc]
+    situation = change.decision.situation
+    waiting = replace(change, decision=Decision(situation, Action.wait, Rule.needs_review, to=change.before), effect=effect)
+    _wait(waiting, situation.value.lower())
+    return waiting
+
+
 def plan_review(terms: Terms, prepared: Prepared, account: Account, user: User) -> Change:
     """A reviewer's link: as a confirmed match, with the return that it is; whether it is exact the app's options say (SPEC §6)."""
     change = _new_row(prepared, account, (user.id,))
     confirmed = Confirmation(auto_confirm_exact=True, auto_confirm_partial=True)
     willing = replace(terms, policy=replace(terms.policy, confirmation=confirmed))
-    _decide_link(willing, change, prepared, user, Situation.EXACT)
+    _decide_link(willing, change, prepared, user, Situation.EXACT, exact=_matches(terms, user, prepared))
     return change
 
 
@@ -483,7 +537,11 @@ def plan_unknown(record: Record, account: Account | None) -> Change:
 
 
 def plan_withdrawal(account: Account) -> Change:
-    """A waiting row that a full run did not carry leaves the queue."""
+    """A waiting row that a full run did not carry leaves the queue. One that is ignored is not asked about; that it is gone is noted."""
+    if account.ignored:
+        gone = Decision(Situation.INACTIVE_UNKNOWN, Action.ignore, Rule.ignored)
+        effect = Effect(account=AccountState.MISSING.value, digest=None)
+        return Change(account.external_id, None, gone, app_user_id=account.id, effect=effect)
     change = Change(account.external_id, None, _standing(Situation.WITHDRAWN), app_user_id=account.id)
     change.effect = {"account": AccountState.MISSING.value, "digest": None, "wait": None}
     return change

@@ -49,10 +49,13 @@ class Head(NamedTuple):
     account: str
     digest: bytes | None
     linked_at: str | None
+    ignored: bool
+    """A reviewer ignores it, and when last heard of it was active."""
 
 
 _WAITS = "(situation IS NOT NULL AND NOT ignored)"
-_HEAD = f"external_id, user_id IS NOT NULL, {_WAITS}, released, account, digest, linked_at"
+_IGNORED = "(ignored AND situation IS NOT NULL AND situation <> 'WITHDRAWN' AND (user_id IS NOT NULL OR account = 'ACTIVE'))"
+_HEAD = f"external_id, user_id IS NOT NULL, {_WAITS}, released, account, digest, linked_at, {_IGNORED}"
 
 
 def add_chunk(session: Session, run_id: str, seq: int, lines: int, payload: bytes) -> None:
@@ -82,11 +85,9 @@ def heads(session: Session, app_id: str, external_ids: Collection[str]) -> dict[
 
 
 def known_accounts(session: Session, app_id: str) -> Iterator[Head]:
-    """Every account of an app that is linked or waits, ascending by external id."""
+    """Every account of an app that is linked, waits or is ignored, ascending by external id."""
     connection = session.connection()
-    query = (
-        f"SELECT {_HEAD} FROM app_users WHERE app_id = {bulk.mark(connection)} AND (user_id IS NOT NULL OR {_WAITS}) ORDER BY external_id"
-    )
+    query = f"SELECT {_HEAD} FROM app_users WHERE app_id = {bulk.mark(connection)} AND (user_id IS NOT NULL OR {_WAITS} OR {_IGNORED}) ORDER BY external_id"
     return (Head._make(row) for row in connection.exec_driver_sql(query, (app_id,), {"yield_per": 5_000}))
 
 

@@ -261,7 +261,8 @@ def test_an_ignored_row_is_nobodys_absence(org: World) -> None:
     hr = queue_of(org, person("E1"))
     org.review(hr, "E1", Verdict.IGNORE)
     run = org.send(hr, [{"profile": {}}])
-    assert (run.status, org.situations(run)) == ("COMPLETED", {"INVALID": 1})
+    assert (run.status, org.situations(run)) == ("COMPLETED", {"INACTIVE_UNKNOWN": 1, "INVALID": 1})
+    assert org.change(run, "E1").action == "ignore"
 
 
 def test_who_is_inactive_when_ignore_is_taken_back_does_not_wait(org: World) -> None:

@@ -183,14 +183,35 @@ def test_it_leaves_the_queue_when_it_is_gone_again(org: World, gone: list[dict[s
     assert org.situations(run) == {"CONFLICT": 1}
 
 
-def test_it_is_assigned_again_by_the_run_that_finds_its_place_free(org: World) -> None:
+@pytest.mark.parametrize("again", [[], [jane("C1", active=True, title="Back")]], ids=["without a record", "with one"])
+def test_it_is_assigned_again_by_the_run_that_finds_its_place_free(org: World, again: list[dict[str, Any]]) -> None:
     hr, user = replaced(org)
-    org.delta(hr, [jane("C1", active=True)])
-    org.delta(hr, [jane("E1", active=False)])
-    assert org.user(user).status == "DEACTIVATED"
-    run = org.delta(hr, [jane("C1", active=True)])
-    assert (org.change(run, "C1").situation, org.user(user).status, org.queue(hr)) == ("CAME_BACK", "ACTIVE", {})
+    org.delta(hr, [jane("C1", active=True, title="Back")])
+    run = org.delta(hr, [jane("E1", active=False), *again])
+    assert [(row.external_id, row.situation, row.to_status) for row in org.changes(run)] == [
+        ("E1", "WENT_INACTIVE", "DEACTIVATED"),
+        ("C1", "CAME_BACK", "ACTIVE"),
+    ]
+    assert (org.user(user).status, org.user(user).profile["title"], org.queue(hr)) == ("ACTIVE", "Back", {})
     assert (org.account(hr, "C1").released, org.account(hr, "E1").released) == (False, True)
+
+
+def test_returns_that_wait_for_one_place_wait_on_until_one_of_them_says_so_alone(org: World) -> None:
+    hr, user = replaced(org)
+    org.send(hr, [person("X"), jane("E1", active=False)])
+    org.delta(hr, [jane("C1", active=True), jane("E1", active=True)])
+    assert set(org.queue(hr)) == {"C1", "E1"}
+    assert org.changes(org.delta(hr, [])) == []
+    assert (set(org.queue(hr)), org.user(user).status) == ({"C1", "E1"}, "DEACTIVATED")
+
+
+def test_a_department_change_in_a_delta_takes_no_waiting_return_out_of_the_queue(org: World) -> None:
+    hr, _ = replaced(org)
+    org.delta(hr, [jane("C1", active=True)])
+    for _ in range(2):
+        run = org.delta(hr, [jane("C1", department="Legal")])
+        assert (org.situations(run), set(org.queue(hr))) == ({"CONFLICT": 1}, {"C1"})
+    assert org.account(hr, "C1").profile["department"] == "Legal"
 
 
 def test_an_ignored_return_stays_ignored(org: World) -> None:
