@@ -1,4 +1,4 @@
-"""The description of the API: `/openapi.json`, and `/docs`, the page that draws it (docs/decisions/0010).
+"""The description of the API: `/openapi.json`, and `/docs`, the page that draws it.
 
 Both ask for no token and hold no data: they are the same on every server. The page and its files come from this package and lead to
 nothing outside; its policy lets a browser load scripts, styles and data from this server alone. The framework's own pages are left out.

@@ -22,6 +22,7 @@ from sqlmodel import Session
 
 from api.auth import actor_of, importable_apps, require_app
 from api.paging import LAST, linked
+from mastering.catalog import apps
 from mastering.clock import now, wire
 from mastering.connectors.intake import open_intake
 from mastering.connectors.lines import Line
@@ -29,6 +30,7 @@ from mastering.errors import Invalid, MalformedBody
 from mastering.imports import runs
 from mastering.imports.spool import LINES_PER_CHUNK, Spool
 from mastering.ledger import Actor
+from mastering.rules.decision import Action, Situation
 from mastering.rules.policy import Csv
 from mastering.rules.record import Mode
 from mastering.rules.runs import ENDED, RunStatus
@@ -200,6 +202,7 @@ class AppImportController(Controller):
     ) -> Response[list[Run]]:
         """The runs of one app, newest first."""
         require_app(request, app_id)
+        apps.read(request.app.state.engine, app_id)
         return _runs_page(request, app_id, after, limit)
 
 
@@ -233,8 +236,8 @@ class ImportController(Controller):
         self,
         request: Request[Any, Any, Any],
         run_id: FromPath[str],
-        situation: FromQuery[str | None] = None,
-        action: FromQuery[str | None] = None,
+        situation: FromQuery[Situation | None] = None,
+        action: FromQuery[Action | None] = None,
         user_id: Annotated[str | None, QueryParameter(name="user")] = None,
         after: Annotated[int, QueryParameter(ge=0, le=LAST)] = 0,
         limit: Annotated[int, QueryParameter(ge=1, le=1000)] = 200,
