@@ -17,6 +17,7 @@ from litestar.types import ControllerRouterHandler
 from prometheus_client import CollectorRegistry
 
 from api import app_users, apps, description, health, imports, logs, mappings, masters, org, policies, review, tokens, user_views, users
+from api.admission import Admission
 from api.auth import Authentication, authorise
 from api.bodies import StrictRequest
 from api.errors import HANDLERS
@@ -74,7 +75,7 @@ def create_app(settings: Settings | None = None) -> Litestar:
     )
     app.state.settings = settings
     app.state.registry = CollectorRegistry()
-    app.asgi_handler = Observed(app.asgi_handler, app.state.registry)
+    app.asgi_handler = Observed(Admission(app.asgi_handler), app.state.registry)
     return app
 
 

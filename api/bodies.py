@@ -2,21 +2,30 @@
 
 The framework reads a body leniently ("5" is a number to it) and stops at the first fault. A request here looks first: it decodes the body,
 holds it against the type of the handler's `data`, and notes the fault; then it takes the faulty place out and looks again, until nothing
-is wrong any more. Of a list, and of a part that lacks something it must have, the first fault stands for the rest.
+is wrong any more. Of a list, and of a part that lacks something it must have, the first fault stands for the rest. A NUL character is a fault
+of any text, whatever the type says of it.
 """
 
 from __future__ import annotations
 
 import re
+from collections.abc import AsyncGenerator
 from copy import deepcopy
 from typing import Any
 
 import msgspec
 from litestar import Request
+from litestar.exceptions import InternalServerException
 
 from mastering.errors import Invalid, MalformedBody, UnsupportedMediaType
 
 _MOST_FAULTS = 50
+_DEEPEST = 100
+"""Levels of a document; what people send has five."""
+_CHARSET = re.compile(r"charset\s*=\s*[\"']?([^\s;\"']+)", re.IGNORECASE)
+_HALF_A_PAIR = re.compile(
+    rb"\\u[dD][89abAB][0-9a-fA-F]{2}(?!\\u[dD][c-fC-F])|(?<!\\u[dD][89abAB][0-9a-fA-F]{2})\\u[dD][c-fC-F][0-9a-fA-F]{2}"
+)
 _FAULT = re.compile(r"(?P<message>.*?)(?: - at `\$(?P<place>.*)`)?$", re.DOTALL)
 _FIELD = re.compile(r"Object (?P<what>missing required|contains unknown) field `(?P<name>.*)`$", re.DOTALL)
 _WORDS = {"missing required": "is required", "contains unknown": "is not a field of this resource"}
@@ -27,15 +36,28 @@ class StrictRequest(Request[Any, Any, Any]):
 
     async def json(self) -> Any:
         """The decoded body. Raises `UnsupportedMediaType`, `MalformedBody` or `Invalid`."""
-        kind = self.headers.get("content-type", "application/json").partition(";")[0].strip().lower()
+        said = self.headers.get("content-type", "application/json")
+        kind = said.partition(";")[0].strip().lower()
         if kind != "application/json" and not kind.endswith("+json"):
-            raise UnsupportedMediaType(f"This endpoint takes application/json, not {kind[:100]}")
+            raise UnsupportedMediaType(f"This endpoint takes application/json, not {kind[:100] or 'a body of no type'}")
+        charset = _CHARSET.search(said)
+        if charset is not None and charset[1].lower() not in {"utf-8", "utf8", "us-ascii"}:
+            raise UnsupportedMediaType(f"charset {charset[1][:100]} is not read; send UTF-8")
         document = decoded(await self.body())
         declared = self.route_handler.parsed_data_field
-        causes = faults_of(document, declared.annotation) if declared is not None else []
+        causes = _text_faults(document)
+        causes += faults_of(document, declared.annotation) if declared is not None else []
         if causes:
             raise Invalid(f"Api validation failed: {causes[0].partition(':')[0]}", *causes)
         return document
+
+    async def stream(self) -> AsyncGenerator[bytes, None]:
+        """The body as it arrives. Raises `MalformedBody` where the sender hangs up before its end."""
+        try:
+            async for part in super().stream():
+                yield part
+        except InternalServerException as fault:
+            raise MalformedBody("The body broke off before its end") from fault
 
 
 def decoded(body: bytes) -> Any:
@@ -44,8 +66,29 @@ def decoded(body: bytes) -> Any:
         return msgspec.json.decode(body)
     except RecursionError as fault:
         raise MalformedBody("The request body was not well-formed: it is nested too deeply") from fault
-    except (msgspec.DecodeError, UnicodeDecodeError) as fault:
-        raise MalformedBody(f"The request body was not well-formed: {fault}") from fault
+    except UnicodeDecodeError as fault:
+        raise MalformedBody("The request body was not well-formed: it is not UTF-8 text") from fault
+    except msgspec.DecodeError as fault:
+        why = "it has half of a surrogate pair, which is no character" if _HALF_A_PAIR.search(body) else str(fault).partition(" - at ")[0]
+        raise MalformedBody(f"The request body was not well-formed: {why}") from fault
+
+
+def _text_faults(document: Any) -> list[str]:
+    """The texts that no database keeps, by their fields. Raises `MalformedBody` where the document is deeper than anybody looks."""
+    causes: list[str] = []
+    ahead: list[tuple[Any, str, int]] = [(document, "", 0)]
+    while ahead:
+        value, place, depth = ahead.pop()
+        if depth > _DEEPEST:
+            raise MalformedBody("The request body was not well-formed: it is nested too deeply")
+        if isinstance(value, dict):
+            causes += [f"{place or 'body'}: has a name with a NUL character" for name in value if "\0" in name]
+            ahead += [(part, f"{place}.{name}".lstrip("."), depth + 1) for name, part in value.items()]
+        elif isinstance(value, list):
+            ahead += [(part, f"{place}[{number}]", depth + 1) for number, part in enumerate(value)]
+        elif isinstance(value, str) and "\0" in value:
+            causes.append(f"{place or 'body'}: has a NUL character")
+    return causes[:_MOST_FAULTS]
 
 
 def faults_of(document: Any, kind: Any) -> list[str]:
@@ -87,7 +130,7 @@ def _told(fault: str) -> tuple[list[str], bool, str]:
 
 def in_words(message: str) -> str:
     """A decoder's message as the end of a sentence."""
-    plain = message.replace("`", "").partition(" - at $")[0]
+    plain = message.replace("`", "").replace(" | null", "").partition(" - at $")[0]
     return plain[:1].lower() + plain[1:]
 
 

@@ -1,4 +1,4 @@
-"""The description of the API: `/openapi.json`, and `/docs`, the page that draws it (docs/decisions/0010).
+"""The description of the API: `/openapi.json`, and `/docs`, the page that draws it.
 
 Both ask for no token and hold no data: they are the same on every server. The page and its files come from this package and lead to
 nothing outside; its policy lets a browser load scripts, styles and data from this server alone. The framework's own pages are left out.
@@ -23,9 +23,9 @@ from mastering.errors import NotFound
 
 _STATIC = Path(__file__).parent / "static"
 _ASSETS = {
-    "docs.js": "text/javascript; charset=utf-8",
-    "swagger-ui-bundle.js": "text/javascript; charset=utf-8",
-    "swagger-ui.css": "text/css; charset=utf-8",
+    "docs.js": "text/javascript",
+    "swagger-ui-bundle.js": "text/javascript",
+    "swagger-ui.css": "text/css",
     "favicon.png": "image/png",
 }
 _PAGE_POLICY = (
@@ -75,7 +75,7 @@ def describe(request: Request[Any, Any, Any]) -> dict[str, Any]:
 def show_page() -> Response[bytes]:
     """The page that draws the description."""
     headers = {"Content-Security-Policy": _PAGE_POLICY, "Cache-Control": "no-cache"}
-    return Response(_file("docs.html"), media_type="text/html; charset=utf-8", headers=headers)
+    return Response(_file("docs.html"), media_type="text/html", headers=headers)
 
 
 @get("/docs/assets/{name:str}", opt=_OPEN, include_in_schema=False, sync_to_thread=True)

@@ -69,11 +69,13 @@ OF_THE_FRAMEWORK: Mapping[int, tuple[str, str]] = {
     413: ("E0000003", "The request body is too large."),
     415: ("E0000021", "Bad request. Accept and/or Content-Type headers likely do not match supported values."),
     429: ("E0000047", "API call exceeded rate limit due to too many requests."),
+    431: ("E0000003", "The address and the headers of the request are too large."),
 }
 """Code and summary of what the framework refuses, by status."""
 
 _LACKING = re.compile(r"Missing required (?:\w+ )?parameter '([^']+)'")
 _FAULT = ("E0000009", "Internal Server Error")
+_LONGEST = 1_000
 
 
 class Cause(Struct, rename="camel"):
@@ -103,20 +105,30 @@ class _Problem:
 
 def answer(request: Request[Any, Any, Any], fault: Exception) -> Response[ErrorEnvelope]:
     """The answer to a request that raised. Every one is in the log under its error id; faults of the program with where they were raised."""
-    problem = _problem(fault, request.url.path)
+    status, envelope, headers = refusal(fault, request.scope["path"])
+    return Response(envelope, status_code=status, headers=dict(headers), media_type="application/json")
+
+
+def refusal(fault: Exception, path: str) -> tuple[int, ErrorEnvelope, Mapping[str, str]]:
+    """Status, envelope and headers of the answer to a request for a path; it is in the log from now on."""
+    problem = _problem(fault, path)
     error_id = new_id("oae")
     if problem.status >= HTTPStatus.INTERNAL_SERVER_ERROR:
         _log.error("request failed", error_id=error_id, exc_info=fault)
     else:
         _log.info("request refused", error_id=error_id, code=problem.code)
-    causes = [Cause(cause) for cause in problem.causes]
-    envelope = ErrorEnvelope(problem.code, problem.summary, problem.code, error_id, causes)
-    return Response(envelope, status_code=problem.status, headers=dict(problem.headers), media_type="application/json")
+    causes = [Cause(_bounded(cause)) for cause in problem.causes]
+    return problem.status, ErrorEnvelope(problem.code, _bounded(problem.summary), problem.code, error_id, causes), problem.headers
 
 
 def code_of(refusal: MasteringError) -> str:
     """The code of a refusal that is one result among several."""
     return _refusal(refusal).code
+
+
+def _bounded(sentence: str) -> str:
+    """A sentence may repeat what was sent, and that may be of any length."""
+    return sentence if len(sentence) <= _LONGEST else f"{sentence[: _LONGEST - 1]}…"
 
 
 def _problem(fault: Exception, path: str) -> _Problem:
@@ -148,8 +160,13 @@ def _invalid(refusal: ValidationException) -> _Problem:
         return _Problem(400, "E0000003", "The request body was not well-formed: there is none")
     lacking = _LACKING.match(refusal.detail)
     causes = [f"{lacking[1]}: is required"] if lacking else []
-    causes += [f"{fault.get('key', 'request')}: {in_words(str(fault.get('message', '')))}" for fault in found]
+    causes += [f"{_on_the_wire(fault.get('key', 'request'))}: {in_words(str(fault.get('message', '')))}" for fault in found]
     return _Problem(400, "E0000001", f"Api validation failed: {_field(causes)}", tuple(causes))
+
+
+def _on_the_wire(name: str) -> str:
+    """A parameter as the caller wrote it, from what the handler calls it."""
+    return re.sub(r"_(\w)", lambda letter: letter[1].upper(), name)
 
 
 def _field(causes: list[str]) -> str:

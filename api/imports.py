@@ -21,7 +21,8 @@ from sqlalchemy import Engine
 from sqlmodel import Session
 
 from api.auth import actor_of, importable_apps, require_app
-from api.paging import linked
+from api.paging import LAST, linked
+from mastering.catalog import apps
 from mastering.clock import now, wire
 from mastering.connectors.intake import open_intake
 from mastering.connectors.lines import Line
@@ -29,6 +30,7 @@ from mastering.errors import Invalid, MalformedBody
 from mastering.imports import runs
 from mastering.imports.spool import LINES_PER_CHUNK, Spool
 from mastering.ledger import Actor
+from mastering.rules.decision import Action, Situation
 from mastering.rules.policy import Csv
 from mastering.rules.record import Mode
 from mastering.rules.runs import ENDED, RunStatus
@@ -39,6 +41,8 @@ from mastering.store.documents import load
 from mastering.store.engine import reading
 
 MAX_BODY = 2 * 1024**3
+_MOST_RECORDS = 2**31 - 1
+_QUESTIONS = {"mode", "expectedCount", "dryRun", "allowEmpty", "snapshotAt"}
 _POLL = 0.05
 _RESTS = ENDED | {RunStatus.HELD}
 
@@ -167,7 +171,7 @@ class AppImportController(Controller):
         request: Request[Any, Any, Any],
         app_id: FromPath[str],
         mode: FromQuery[Mode],
-        expected_count: Annotated[int | None, QueryParameter(name="expectedCount", ge=0)] = None,
+        expected_count: Annotated[int | None, QueryParameter(name="expectedCount", ge=0, le=_MOST_RECORDS)] = None,
         dry_run: Annotated[bool, QueryParameter(name="dryRun")] = False,
         allow_empty: Annotated[bool, QueryParameter(name="allowEmpty")] = False,
         snapshot_at: Annotated[datetime | None, QueryParameter(name="snapshotAt")] = None,
@@ -175,6 +179,7 @@ class AppImportController(Controller):
     ) -> Response[Run]:
         """Receive a body and start a run of it. 202 with the run, or, with `Prefer: wait=SECONDS`, the run as it stands after its end."""
         require_app(request, app_id)
+        _refuse_unheard(request)
         patience = _patience(prefer)
         if snapshot_at is not None and snapshot_at.tzinfo is None:
             raise Invalid("Api validation failed: snapshotAt", "snapshotAt: needs a time zone, such as Z")
@@ -197,6 +202,7 @@ class AppImportController(Controller):
     ) -> Response[list[Run]]:
         """The runs of one app, newest first."""
         require_app(request, app_id)
+        apps.read(request.app.state.engine, app_id)
         return _runs_page(request, app_id, after, limit)
 
 
@@ -230,10 +236,10 @@ class ImportController(Controller):
         self,
         request: Request[Any, Any, Any],
         run_id: FromPath[str],
-        situation: FromQuery[str | None] = None,
-        action: FromQuery[str | None] = None,
+        situation: FromQuery[Situation | None] = None,
+        action: FromQuery[Action | None] = None,
         user_id: Annotated[str | None, QueryParameter(name="user")] = None,
-        after: Annotated[int, QueryParameter(ge=0)] = 0,
+        after: Annotated[int, QueryParameter(ge=0, le=LAST)] = 0,
         limit: Annotated[int, QueryParameter(ge=1, le=1000)] = 200,
     ) -> Response[list[Change]]:
         """Rows of the plan, in its order. UNCHANGED records are counted in the run and have no rows."""
@@ -296,6 +302,17 @@ async def _receive(request: Request[Any, Any, Any], engine: Engine, actor: Actor
     return run_id
 
 
+def _refuse_unheard(request: Request[Any, Any, Any]) -> None:
+    """A misspelt `dryRun` would be an import in earnest: what is not heard, or said twice, is refused."""
+    asked = [name for name, _ in request.query_params.multi_items()]
+    causes = [
+        f"{name[:100]}: is not a parameter; {', '.join(sorted(_QUESTIONS))} are" for name in dict.fromkeys(asked) if name not in _QUESTIONS
+    ]
+    causes += [f"{name}: is given twice" for name in sorted(_QUESTIONS) if asked.count(name) > 1]
+    if causes:
+        raise Invalid("Api validation failed: query", *causes)
+
+
 def _csv_options(engine: Engine, app_id: str) -> Csv:
     with reading(engine) as session:
         app = session.get(tables.App, app_id)
@@ -306,7 +323,7 @@ def _patience(prefer: str | None) -> float:
     """The seconds of `Prefer: wait=SECONDS`; 0 without it, 600 at the most."""
     for preference in (prefer or "").split(","):
         name, _, value = preference.strip().partition("=")
-        if name == "wait" and value.isdigit():
+        if name.lower() == "wait" and value.isascii() and value.isdigit():
             return min(float(value), 600.0)
     return 0.0
 

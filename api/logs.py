@@ -15,7 +15,7 @@ from litestar import Controller, Request, Response, get
 from litestar.params import FromQuery, QueryParameter
 from msgspec import Meta, Struct
 
-from api.paging import linked
+from api.paging import LAST, linked
 from mastering.clock import now, wire
 from mastering.errors import Invalid
 from mastering.store import events as store
@@ -27,6 +27,7 @@ Instant = Annotated[datetime, Meta(tz=True)]
 _DEFAULT_PAGE = 100
 _PAGE = 1000
 _LOOK_BACK = timedelta(days=7)
+_MOST_WORDS, _LONGEST_WORD = 10, 40
 _TERM = re.compile(r'(eventType|target\.id)\s+eq\s+"([^"\\]*)"')
 
 OKTA_EVENT = {
@@ -120,7 +121,7 @@ class LogController(Controller):
         filter: FromQuery[str | None] = None,
         q: FromQuery[str | None] = None,
         sort_order: Annotated[SortOrder, QueryParameter(name="sortOrder")] = SortOrder.ASCENDING,
-        after: Annotated[int | None, QueryParameter(ge=0)] = None,
+        after: Annotated[int | None, QueryParameter(ge=0, le=LAST)] = None,
         limit: Annotated[int, QueryParameter(ge=1, le=_PAGE)] = _DEFAULT_PAGE,
     ) -> Response[list[LogEvent]]:
         """Events since a week ago unless asked otherwise; `filter` compares `eventType` and `target.id` by `eq`, joined by `and`."""
@@ -158,13 +159,16 @@ def log_event(event: HistoryEvent) -> LogEvent:
 
 def _wanted(since: datetime | None, until: datetime | None, expression: str | None, q: str | None) -> store.WantedEvents:
     asked = _terms(expression) if expression else {}
+    words = tuple((q or "").split())
+    if len(words) > _MOST_WORDS or any(len(word) > _LONGEST_WORD for word in words):
+        raise Invalid("The log cannot be searched so", f"q: at most {_MOST_WORDS} words of at most {_LONGEST_WORD} characters each")
     event_type = asked.get("eventType")
     return store.WantedEvents(
         since=wire(since or now() - _LOOK_BACK),
         until=wire(until) if until else None,
         types=None if event_type is None else [ours for ours, okta in OKTA_EVENT.items() if okta == event_type] or [event_type],
         subject=asked.get("target.id"),
-        words=tuple((q or "").split()),
+        words=words,
     )
 
 

@@ -15,6 +15,7 @@ from api.paging import linked
 from mastering.catalog import mappings
 from mastering.catalog.mappings import Seen
 from mastering.clock import now
+from mastering.errors import Invalid
 from mastering.rules.mapping import MappingRule
 from mastering.store.catalog import USER_TYPE_ID
 
@@ -37,7 +38,7 @@ class Property(Struct, rename="camel"):
 
 
 class WantedProperty(Struct, rename="camel", forbid_unknown_fields=True):
-    """The same to be set; no expression takes the attribute out of the mapping."""
+    """The same to be set; with neither, as with null in its place, the attribute is taken out of the mapping."""
 
     expression: str | None = None
     push_status: PushStatus | None = None
@@ -107,8 +108,10 @@ class MappingController(Controller):
 
 
 def _rule(target: str, wanted: WantedProperty | None) -> MappingRule | None:
-    if wanted is None or wanted.expression is None:
+    if wanted is None or wanted == WantedProperty():
         return None
+    if wanted.expression is None:
+        raise Invalid("The mapping cannot be saved.", f"{target}.expression: is required beside a pushStatus")
     return MappingRule(target, wanted.expression, create_only=wanted.push_status is PushStatus.DONT_PUSH)
 
 

@@ -17,7 +17,7 @@ OTHER_THAN_JSON = {"other_than_json": True}
 def acceptable(connection: ASGIConnection[Any, Any, Any, Any], handler: BaseRouteHandler) -> None:
     """Refuse, with 406, to answer in JSON to who does not accept it."""
     accepted = connection.headers.get("accept")
-    if accepted is None or handler.opt.get("other_than_json"):
+    if not accepted or handler.opt.get("other_than_json"):
         return
     if Accept(accepted).best_match(["application/json"]) is None:
         raise HTTPException(status_code=HTTP_406_NOT_ACCEPTABLE)

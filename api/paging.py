@@ -4,11 +4,14 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from typing import Any, TypeVar
-from urllib.parse import urlencode
+from urllib.parse import quote, urlencode
 
 from litestar import Request, Response
 
 T = TypeVar("T")
+
+LAST = 2**63 - 1
+"""The greatest `after` where it is a number: databases count no further."""
 
 
 def linked(request: Request[Any, Any, Any], items: Sequence[T], after: str | None) -> Response[list[T]]:
@@ -18,7 +21,7 @@ def linked(request: Request[Any, Any, Any], items: Sequence[T], after: str | Non
 
 def links(request: Request[Any, Any, Any], after: str | None) -> str:
     """The `Link` header of a page: the same address with the same questions, and the next page's."""
-    address = str(request.url).partition("?")[0]
+    address = f"{str(request.base_url).rstrip('/')}{quote(request.scope['path'])}"
     asked = [(name, value) for name, value in request.query_params.multi_items() if name != "after"]
     here = [("after", value) for value in request.query_params.getall("after", [])]
     found = [_link(address, asked + here, "self")]

@@ -9,6 +9,7 @@ from __future__ import annotations
 from datetime import UTC, datetime
 
 EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
+_FIRST, _LAST = datetime.min.replace(tzinfo=UTC), datetime.max.replace(tzinfo=UTC)
 
 
 def now() -> datetime:
@@ -21,5 +22,12 @@ _MILLISECOND = datetime(1970, 1, 1, 0, 0, 0, 1000, tzinfo=UTC) - EPOCH
 
 
 def wire(at: datetime) -> str:
-    """An instant as API.md writes it: ISO 8601, UTC, milliseconds, Z."""
-    return at.astimezone(UTC).strftime("%Y-%m-%dT%H:%M:%S.") + f"{at.microsecond // 1000:03d}Z"
+    """An instant as API.md writes it: ISO 8601, UTC, milliseconds, Z; such texts sort as their instants do.
+
+    One that its zone puts beyond the calendar's first or last year is the first or the last instant there is.
+    """
+    try:
+        utc = at.astimezone(UTC)
+    except OverflowError:
+        utc = _FIRST if at.year == 1 else _LAST
+    return f"{utc.replace(tzinfo=None).isoformat(timespec='milliseconds')}Z"

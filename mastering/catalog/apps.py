@@ -26,6 +26,8 @@ from mastering.store.engine import reading
 from mastering.store.tables import App, AppStatus, MappingRow
 
 _LONGEST = 100
+_LARGEST_SETTINGS = 65_536
+"""Bytes of JSON: they are shown with the app, in every list of apps."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -41,6 +43,8 @@ class Form:
         """Raise `Invalid` with one cause per fault."""
         said = {"label": self.label, "name": self.name}
         causes = [f"{field}: must have 1 to {_LONGEST} characters" for field, text in said.items() if not 0 < len(text.strip()) <= _LONGEST]
+        if len(dump(self.settings)) > _LARGEST_SETTINGS:
+            causes.append(f"settings: are larger than {_LARGEST_SETTINGS} bytes")
         if causes:
             raise Invalid("Api validation failed: app", *causes)
 

@@ -86,7 +86,7 @@ def _firing_fault(firing: Firing) -> str | None:
     except ValueError:
         return "cron: must be a cron expression of five fields, such as 0 * * * *"
     try:
-        CronTrigger.from_crontab(firing.cron, timezone=firing.timezone)
+        CronTrigger.from_crontab(firing.cron, timezone=firing.timezone or "none given")  # an empty one would be this machine's own
     except (ValueError, KeyError, OSError):
         return f"timezone: {firing.timezone!r} is not the name of a time zone"
     return None

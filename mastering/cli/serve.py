@@ -18,6 +18,7 @@ from mastering.cli.terminal import tell
 from mastering.settings import Settings
 
 _APPLICATION = "api:create_app"
+_PROTOCOL = "api.protocol:BoundedHttp"
 _SECONDS_TO_FINISH = 20
 """How long requests that are being answered are waited for when the server is told to stop."""
 
@@ -84,7 +85,7 @@ def _run(settings: Settings, listener: socket.socket) -> None:
     config = Config(
         _APPLICATION,
         factory=True,
-        http="httptools",
+        http=_PROTOCOL,
         log_config=None,
         access_log=False,
         server_header=False,

@@ -170,8 +170,8 @@ class CsvIntake:
 
     def _unreadable(self, line: int, error: csv.Error) -> Line:
         if self._columns is None:
-            raise MalformedBody(f"the header is not readable CSV: {error}", line)
-        return refusal(line, Unusable.not_csv, f"the row is not readable CSV: {error}")
+            raise MalformedBody(f"the header is not readable CSV: {_in_words(error)}", line)
+        return refusal(line, Unusable.not_csv, f"the row is not readable CSV: {_in_words(error)}")
 
     def _overlong(self, record: Overlong) -> Line:
         if self._columns is None:
@@ -189,3 +189,9 @@ def _is_text(text: str) -> bool:
     except UnicodeEncodeError:
         return False
     return True
+
+
+def _in_words(error: csv.Error) -> str:
+    """What the reader complains of. Of a bare carriage return it speaks to the programmer who opened the file."""
+    said = str(error)
+    return "lines end with LF or CR LF, a CR alone ends none" if said.startswith("new-line character") else said

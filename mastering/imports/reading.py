@@ -177,7 +177,9 @@ def decode(line: Line) -> Record | Unusable:
         body = _body(line.payload)
     except RecursionError:
         return _unusable(line, "not_json", "the record is nested too deeply")
-    except (msgspec.DecodeError, UnicodeDecodeError) as error:
+    except UnicodeDecodeError:
+        return _unusable(line, "not_utf8", "the line is not UTF-8 text")
+    except msgspec.DecodeError as error:
         return _unusable(line, "not_json", str(error))
     external_id = external_id_of(body.externalId)
     if external_id is None:

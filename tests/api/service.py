@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import json
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field, replace
 from typing import Any
 
@@ -16,6 +18,21 @@ from mastering.store.documents import load
 from mastering.store.engine import reading
 
 ADMIN_TOKEN = "an-admins-token-for-tests-only"
+NDJSON = "application/x-ndjson"
+CONFIRM_ALL = {"autoConfirmExact": True, "autoConfirmPartial": True, "autoConfirmNew": True, "autoActivateNew": True}
+
+
+def profile(name: str, **more: Any) -> dict[str, Any]:
+    """A person's profile."""
+    return {"login": f"{name}@example.com", "email": f"{name}@example.com", "firstName": name.title(), "lastName": "Doe", **more}
+
+
+def record(name: str, **more: Any) -> dict[str, Any]:
+    """A record of that person, whose external id is the name; `active` goes to the record."""
+    activity = {"active": more.pop("active")} if "active" in more else {}
+    told = profile(name, **more)
+    del told["login"]
+    return {"externalId": name, **activity, "profile": told}
 
 
 @dataclass(frozen=True)
@@ -75,6 +92,29 @@ class Service:
         """The id of an app's mapping."""
         found: str = self.get("/mappings", params={"sourceId": app_id})[0]["id"]
         return found
+
+    def source(self, label: str = "HR", **parts: Any) -> str:
+        """A new master whose records are confirmed by themselves; `parts` replace those of its policy."""
+        app_id = self.app(label)
+        self.policy(app_id, **{"confirmation": CONFIRM_ALL, "mastering": {"enabled": True}, **parts})
+        return app_id
+
+    def send(self, app_id: str, records: Iterable[Any], mode: str = "FULL", **query: Any) -> Any:
+        """An import of these records, waited for; the run."""
+        body = b"".join(json.dumps(record).encode() + b"\n" for record in records)
+        params = {"mode": mode, **query}
+        return self.post(f"/apps/{app_id}/imports", params=params, content=body, headers={"Content-Type": NDJSON, "Prefer": "wait=20"})
+
+    def changes(self, run: Mapping[str, Any], **params: Any) -> list[dict[str, Any]]:
+        """The rows of a run's plan."""
+        found: list[dict[str, Any]] = self.get(f"/imports/{run['id']}/changes", params=params)
+        return found
+
+    def user(self, name: str, **parts: Any) -> dict[str, Any]:
+        """A new user, active unless `activate=False`."""
+        activate = parts.pop("activate", True)
+        made: dict[str, Any] = self.post("/users", params={"activate": activate}, json={"profile": profile(name, **parts)})
+        return made
 
     def ranking(self) -> list[str]:
         """The masters' labels, best first."""
