@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager
+from contextlib import ExitStack, asynccontextmanager
 
 import structlog
 from litestar import Litestar
@@ -30,6 +30,7 @@ from mastering.imports.worker import Worker, recover
 from mastering.schedule import Ticker
 from mastering.settings import Settings
 from mastering.store.engine import open_database
+from mastering.store.sole import sole_server
 from mastering.tokens import ensure_admin
 
 MAX_BODY = 10 * 1024**2
@@ -84,7 +85,9 @@ async def _lifespan(app: Litestar) -> AsyncIterator[None]:
     """Open the database, make sure that an admin can call, let the worker work; and the way back."""
     settings: Settings = app.state.settings
     engine = app.state.engine = await sync_to_thread(open_database, settings.database_url)
+    alone = ExitStack()
     try:
+        alone.enter_context(sole_server(settings.database_url))
         health.watch(app.state.registry, engine)
         file = await sync_to_thread(ensure_admin, engine, now(), settings.admin_token, settings.data_dir)
         if file is not None:
@@ -101,4 +104,5 @@ async def _lifespan(app: Litestar) -> AsyncIterator[None]:
             await sync_to_thread(ticker.stop)
             await sync_to_thread(worker.stop)
     finally:
+        alone.close()
         engine.dispose()

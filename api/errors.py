@@ -39,6 +39,7 @@ from mastering.errors import (
     WrongState,
 )
 from mastering.ids import new_id
+from mastering.store.outage import is_outage
 
 _log = structlog.get_logger("mastering.api")
 
@@ -76,6 +77,7 @@ OF_THE_FRAMEWORK: Mapping[int, tuple[str, str]] = {
 _LACKING = re.compile(r"Missing required (?:\w+ )?parameter '([^']+)'")
 _FAULT = ("E0000009", "Internal Server Error")
 _LONGEST = 1_000
+_AWAY = ("E0000009", "The database cannot do this at the moment. Look whether it took effect, then ask again")
 
 
 class Cause(Struct, rename="camel"):
@@ -141,6 +143,8 @@ def _problem(fault: Exception, path: str) -> _Problem:
         if fault.status_code == HTTPStatus.NOT_FOUND:
             summary += path
         return _Problem(fault.status_code, code, summary, headers=fault.headers or {})
+    if is_outage(fault):
+        return _Problem(503, *_AWAY, headers={"Retry-After": "1"})
     return _Problem(500, *_FAULT)
 
 

@@ -6,7 +6,7 @@ asynchronous place of the program; everything that touches the database runs in 
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import AsyncIterator, Sequence
 from datetime import datetime
 from typing import Annotated, Any
 
@@ -43,6 +43,8 @@ from mastering.store.engine import reading
 MAX_BODY = 2 * 1024**3
 _MOST_RECORDS = 2**31 - 1
 _QUESTIONS = {"mode", "expectedCount", "dryRun", "allowEmpty", "snapshotAt"}
+PATIENCE = 60.0
+"""Seconds that the next part of a body is waited for."""
 _POLL = 0.05
 _RESTS = ENDED | {RunStatus.HELD}
 
@@ -281,9 +283,9 @@ async def _receive(request: Request[Any, Any, Any], engine: Engine, actor: Actor
     run_id = await run_sync(runs.start, engine, actor, now(), app_id, order)
     spool, lines = Spool(engine, run_id), list[Line]()
     try:
-        async for data in request.stream():
+        async for data in _in_time(request.stream()):
             lines += intake.feed(data)
-            if len(lines) >= LINES_PER_CHUNK:
+            if len(lines) >= LINES_PER_CHUNK or spool.due:
                 await run_sync(spool.add, lines)
                 lines = []
         await run_sync(spool.add, lines + intake.close())
@@ -311,6 +313,19 @@ def _refuse_unheard(request: Request[Any, Any, Any]) -> None:
     causes += [f"{name}: is given twice" for name in sorted(_QUESTIONS) if asked.count(name) > 1]
     if causes:
         raise Invalid("Api validation failed: query", *causes)
+
+
+async def _in_time(stream: AsyncIterator[bytes]) -> AsyncIterator[bytes]:
+    """A body as it comes in; raises `MalformedBody` where nothing more comes: its sender is gone and nobody has told us."""
+    parts = aiter(stream)
+    while True:
+        with anyio.move_on_after(PATIENCE) as waiting:
+            part = await anext(parts, None)
+        if waiting.cancelled_caught:
+            raise MalformedBody(f"nothing more came for {PATIENCE:.0f} seconds")
+        if part is None:
+            return
+        yield part
 
 
 def _csv_options(engine: Engine, app_id: str) -> Csv:

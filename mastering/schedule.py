@@ -23,11 +23,13 @@ EVERY = timedelta(seconds=30)
 
 
 def tick(engine: Engine, at: datetime) -> None:
-    """All that is due at an instant: holds that end, and held plans that nobody decided about."""
+    """All that is due at an instant: holds that end, uploads that broke off, held plans that nobody decided about, plans nobody reads any more."""
     expire_holds(engine, at)
+    runs.fail_stalled(engine, SERVICE, at)
     with reading(engine) as session:
         retention = timedelta(days=catalog.org_safeguard(session).held_plan_retention_days)
     runs.cancel_expired(engine, at, SERVICE, wire(at - retention))
+    runs.forget_plans(engine, wire(at - retention))
 
 
 class Ticker:

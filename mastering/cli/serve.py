@@ -70,8 +70,11 @@ def _listen(settings: Settings) -> socket.socket:
 
 def _try_database(settings: Settings) -> None:
     from mastering.cli.database import open_or_stop
+    from mastering.store.sole import sole_server
 
     open_or_stop(settings).dispose()
+    with sole_server(settings.database_url):
+        pass
 
 
 def _run(settings: Settings, listener: socket.socket) -> None:

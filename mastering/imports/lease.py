@@ -2,10 +2,13 @@
 
 Every transaction that writes for a run asks `hold` first: it locks the run's row, looks whether the fence still is the one of the claim, and
 makes the lease longer. A worker that slept past its lease finds out there, before it does anything twice.
+
+Work that takes long asks `beat` between its steps: it is where a worker finds out that it is to stop.
 """
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 
@@ -22,18 +25,27 @@ LEASE = timedelta(seconds=30)
 _BEAT = LEASE / 3
 
 
+def _never() -> bool:
+    return False
+
+
 class LeaseLostError(Exception):
     """The run is another worker's by now, or it has ended. Nobody's fault, and nothing to be mended."""
 
 
+class StoppedError(Exception):
+    """The worker is to stop. The run goes on from its last committed step, with whoever claims it next."""
+
+
 @dataclass(slots=True)
 class Lease:
-    """One claim of one run."""
+    """One claim of one run. `stopping` says whether the worker is to stop."""
 
     engine: Engine
     run_id: str
     owner: str
     fence: int
+    stopping: Callable[[], bool] = _never
     renewed: datetime = field(default_factory=now)
 
     def hold(self, session: Session) -> tables.ImportRun:
@@ -46,8 +58,15 @@ class Lease:
         session.add(run)
         return run
 
+    def give_back(self) -> None:
+        """Let another have the run at once; it waits behind those that have waited longer."""
+        with writing(self.engine) as session:
+            self.hold(session).lease_until = wire(now())
+
     def beat(self) -> None:
-        """Make the lease longer in time, from within work that writes nothing for a while."""
+        """Make the lease longer in time, from within work that writes nothing for a while; raises `StoppedError`."""
+        if self.stopping():
+            raise StoppedError(self.run_id)
         if now() - self.renewed >= _BEAT:
             with writing(self.engine) as session:
                 self.hold(session)

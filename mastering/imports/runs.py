@@ -16,6 +16,7 @@ from sqlmodel import Session
 from mastering.clock import wire
 from mastering.errors import Invalid, NotFound, PlanChanged, WrongState
 from mastering.ids import new_id
+from mastering.imports.spool import LEASE
 from mastering.ledger import Actor, Ledger
 from mastering.rules.record import Mode
 from mastering.rules.runs import ENDED, RunStatus, RunTrigger, next_run_status
@@ -23,7 +24,9 @@ from mastering.store import imports as store
 from mastering.store import runs as run_store
 from mastering.store import tables
 from mastering.store.documents import dump, load
-from mastering.store.engine import writing
+from mastering.store.engine import reading, writing
+
+_FORGET_AT_ONCE = 5_000
 
 
 @dataclass(frozen=True, slots=True)
@@ -62,6 +65,7 @@ def start(engine: Engine, actor: Actor, now: datetime, app_id: str, order: Order
                 snapshot_at=order.snapshot_at,
                 started_by=dump(actor.document()),
                 created=wire(now),
+                lease_until=wire(now + LEASE),
             )
         )
         _tell(session, app, actor, now, run_id, "import.start", {"mode": order.mode.value, "dryRun": order.dry_run})
@@ -79,7 +83,7 @@ def seal(engine: Engine, actor: Actor, now: datetime, run_id: str, count: int) -
             return
         app = _app(session, run)
         app.arrivals += 1
-        run.arrival, run.records, run.sealed = app.arrivals, count, wire(now)
+        run.arrival, run.records, run.sealed, run.lease_until = app.arrivals, count, wire(now), None
         run.status = next_run_status(run.status, RunTrigger.seal)
         if run.mode is Mode.FULL and not run.dry_run:
             _supersede(session, app, actor, now, run)
@@ -116,6 +120,15 @@ def give_up(engine: Engine, actor: Actor, now: datetime, run_id: str, error: str
         if run.status is RunStatus.PLANNING:
             store.drop_changes(session, run_id)
         _fail(session, actor, now, run, error)
+
+
+def fail_stalled(engine: Engine, actor: Actor, now: datetime, *, all_of_them: bool = False) -> int:
+    """Fail the runs of whose body nothing was heard in time, or all that receive, if their receivers are known to be dead; how many."""
+    with writing(engine) as session:
+        stalled = run_store.receiving(session, None if all_of_them else wire(now))
+        for run in stalled:
+            _fail(session, actor, now, run, "The upload was interrupted; nothing was changed. Send the import again")
+    return len(stalled)
 
 
 def _fail(session: Session, actor: Actor, now: datetime, run: tables.ImportRun, error: str) -> None:
@@ -161,6 +174,21 @@ def cancel_expired(engine: Engine, now: datetime, actor: Actor, before: str) -> 
         for run in expired:
             _cancel(session, actor, now, run)
     return len(expired)
+
+
+def forget_plans(engine: Engine, before: str) -> int:
+    """Forget the plans of runs that ended before an instant; how many rows. The runs, their counts and their history stay (decision 0015)."""
+    forgotten = 0
+    with reading(engine) as session:
+        over = list(store.plans_of_ended(session, before))
+    for run_id in over:
+        while True:
+            with writing(engine) as session:
+                gone = store.drop_changes(session, run_id, at_most=_FORGET_AT_ONCE)
+            forgotten += gone
+            if gone < _FORGET_AT_ONCE:
+                break
+    return forgotten
 
 
 def get(session: Session, run_id: str, *, lock: bool = False) -> tables.ImportRun:

@@ -2,20 +2,31 @@
 
 A chunk is a run of lines, each `number SPACE payload NEWLINE`. Chunks are committed as they fill, so memory does not grow with the body and
 nothing received is lost with the process; but only `runs.seal` makes a snapshot of them.
+
+While lines come in, the run is leased to whoever receives them. A run of which nothing is heard for `LEASE` has lost its sender or its
+receiver, and whoever notices fails it (`runs.fail_stalled`); a receiver that comes to itself after that is refused.
 """
 
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
+from datetime import timedelta
 
 from sqlalchemy import Engine
+from sqlmodel import Session
 
+from mastering.clock import now, wire
 from mastering.connectors.lines import Line
+from mastering.errors import WrongState
 from mastering.store import imports as store
+from mastering.store import runs as run_store
 from mastering.store.engine import writing
 
 LINES_PER_CHUNK = 2_000
 BYTES_PER_CHUNK = 4_000_000
+LEASE = timedelta(minutes=2)
+"""How long a run is left to a receiver of which nothing is heard."""
+_BEAT = LEASE / 6
 
 
 class Spool:
@@ -27,16 +38,25 @@ class Spool:
         self._seq = 0
         self._lines: list[bytes] = []
         self._bytes = 0
+        self._heard = now()
         self.count = 0
 
+    @property
+    def due(self) -> bool:
+        """Whether it is time to be heard of again: `add` what there is."""
+        return now() - self._heard >= _BEAT
+
     def add(self, lines: Iterable[Line]) -> None:
-        """Take some lines; write the chunk when it is full."""
+        """Take some lines; write the chunk when it is full. Raises `WrongState` if the run does not receive any more."""
         for number, payload in lines:
             self._lines.append(b"%d %s\n" % (number, payload))
             self._bytes += len(payload)
             self.count += 1
             if len(self._lines) >= LINES_PER_CHUNK or self._bytes >= BYTES_PER_CHUNK:
                 self._write()
+        if self.due:
+            with writing(self._engine) as session:
+                self._hold(session)
 
     def close(self) -> int:
         """Write the last chunk; the number of lines received."""
@@ -46,10 +66,16 @@ class Spool:
 
     def _write(self) -> None:
         with writing(self._engine) as session:
+            self._hold(session)
             store.add_chunk(session, self._run_id, self._seq, len(self._lines), b"".join(self._lines))
         self._seq += 1
         self._lines.clear()
         self._bytes = 0
+
+    def _hold(self, session: Session) -> None:
+        self._heard = now()
+        if not run_store.receives_on(session, self._run_id, wire(self._heard + LEASE)):
+            raise WrongState(f"The import run {self._run_id} does not receive any more; send the import again")
 
 
 def unpack(payload: bytes) -> Iterator[Line]:

@@ -1,11 +1,13 @@
 """One turn of a run: plan it, or apply its next batches (SPEC §§5.3-5.9).
 
-A turn belongs to who holds the lease, and every transaction of a turn asks for it first (`lease`).
+A turn belongs to who holds the lease, and every transaction of a turn asks for it first (`lease`). Applying takes as many turns as it
+needs: runs of other apps have theirs in between, so that a delta of three people does not wait for a snapshot of a million.
 """
 
 from __future__ import annotations
 
-from datetime import datetime
+from collections.abc import Callable
+from datetime import datetime, timedelta
 
 from sqlalchemy import Engine
 from sqlmodel import Session
@@ -15,7 +17,7 @@ from mastering.clock import wire
 from mastering.errors import WrongState
 from mastering.imports import runs
 from mastering.imports.applying import AT_ONCE, apply_batch
-from mastering.imports.lease import LEASE, Lease
+from mastering.imports.lease import LEASE, Lease, StoppedError
 from mastering.imports.planning import Planned, Planner
 from mastering.imports.rows import PlanWriter
 from mastering.imports.runs import starter
@@ -32,11 +34,13 @@ from mastering.store.documents import dump, load
 from mastering.store.engine import reading, writing
 from mastering.terms import terms_of
 
+TURN = timedelta(seconds=1)
+"""How long a run is applied before others have their turn."""
 _MOVES_PEOPLE = {"create", "link", "update", "release", "deactivate", "suspend", "unsuspend", "reactivate", "require_activation"}
 
 
-def take_turn(engine: Engine, owner: str) -> bool:
-    """Claim the next run and do its next step to the end; whether there was one."""
+def take_turn(engine: Engine, owner: str, stopping: Callable[[], bool]) -> bool:
+    """Claim the next run and do its next step; whether there was one. Where `stopping` says so, the step is left where it can be taken up."""
     now = clock_now()
     with writing(engine) as session:
         run = run_store.claim(session, owner, wire(now), wire(now + LEASE))
@@ -48,11 +52,14 @@ def take_turn(engine: Engine, owner: str) -> bool:
             run.status = next_run_status(run.status, RunTrigger.plan)
         run.cursor = run.cursor if run.status is RunStatus.APPLYING else 0
         session.add(run)
-    lease = Lease(engine, run.id, owner, run.fence)
-    if run.status is RunStatus.PLANNING:
-        _plan(lease, run, now)
-    else:
-        _apply(lease)
+    lease = Lease(engine, run.id, owner, run.fence, stopping)
+    try:
+        if run.status is RunStatus.PLANNING:
+            _plan(lease, run, now)
+        else:
+            _apply(lease, now + TURN)
+    except StoppedError:
+        lease.give_back()
     return True
 
 
@@ -66,9 +73,9 @@ def _plan(lease: Lease, run: tables.ImportRun, now: datetime) -> None:
         _note_plan(session, mine, terms, planned)
         mine.status = next_run_status(mine.status, _after_planning(mine, planned))
         mine.lease_until = None
+        store.drop_chunks(session, mine.id)  # from here on the plan is all that counts
         if mine.dry_run:
             mine.completed = mine.planned
-            store.drop_chunks(session, mine.id)
         session.add(mine)
         _tell_planned(session, mine, now, planned)
         runs.give_way(session, now, mine)
@@ -118,10 +125,13 @@ def _tell_planned(session: Session, run: tables.ImportRun, now: datetime, planne
     session.add(app)
 
 
-def _apply(lease: Lease) -> None:
-    """Batch after batch until the plan's last row."""
+def _apply(lease: Lease, until: datetime) -> None:
+    """Batch after batch until the plan's last row, or the end of the turn."""
     while _apply_next(lease):
-        pass
+        lease.beat()
+        if clock_now() >= until:
+            lease.give_back()
+            return
 
 
 def _apply_next(lease: Lease) -> bool:

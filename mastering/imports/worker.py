@@ -1,7 +1,8 @@
 """The worker: a thread that takes turns until it is told to stop.
 
 It wakes when somebody in this process seals or approves a run, and looks by itself now and then, for what other processes leave.
-A turn that fails for a reason of its own fails the run with a sentence; what is left of it in memory is nothing.
+A turn that fails for a reason of its own fails the run with a sentence; what is left of it in memory is nothing. One that fails because
+the database was away or full is no fault of the run: it is taken again until it goes well.
 """
 
 from __future__ import annotations
@@ -23,6 +24,7 @@ from mastering.imports.steps import take_turn
 from mastering.ledger import Actor
 from mastering.store import runs as run_store
 from mastering.store.engine import reading, writing
+from mastering.store.outage import is_outage
 
 _LOOK_EVERY = 0.5
 _GARBAGE = 100_000
@@ -52,7 +54,7 @@ class Worker:
         self._wake.set()
 
     def stop(self) -> None:
-        """Let the step at hand finish, and end."""
+        """Let the batch at hand finish, and end; who starts next goes on from there."""
         self._stopping.set()
         self._wake.set()
         if self._thread.is_alive():
@@ -75,11 +77,14 @@ class Worker:
     def turn(self) -> bool:
         """Take one turn, if there is one to take; whether there was. Also what a test calls instead of waiting."""
         try:
-            return take_turn(self._engine, self.owner)
+            return take_turn(self._engine, self.owner, self._stopping.is_set)
         except LeaseLostError as lost:
             _log.warning("turn lost", run=str(lost))
             return True
         except Exception as fault:  # noqa: BLE001 - whatever it is, it is the run's end and not the worker's
+            if is_outage(fault):
+                _log.warning("the database failed; the turn is taken again when it answers", exc_info=fault)
+                return False
             _log.exception("turn failed")
             return self._give_up(fault)
 
@@ -95,10 +100,7 @@ class Worker:
 
 def recover(engine: Engine) -> int:
     """At the start of the only process on an embedded database: uploads that died with the last process fail, leases of the dead are freed."""
-    with reading(engine) as session:
-        broken = [run.id for run in run_store.receiving(session)]
-    for run_id in broken:
-        runs.give_up(engine, SERVICE, now(), run_id, "The upload was interrupted; nothing was changed. Send the import again")
+    broken = runs.fail_stalled(engine, SERVICE, now(), all_of_them=True)
     with writing(engine) as session:
         run_store.free_leases(session)
-    return len(broken)
+    return broken

@@ -7,6 +7,10 @@ Two ways in, and no third:
 * `reading` opens a transaction that sees one snapshot until it ends. A plan is computed in one.
 
 Nothing outlives its `with` block, so no session leaks from one request to the next.
+
+SQLite has one writer at a time and lets whoever asks at the right moment be the next one: beside an import, which begins its next batch
+the moment the last one is committed, somebody else might wait for minutes. So the writers of a process queue up (`turns`), and an admin
+waits for one batch and not for all of them.
 """
 
 from __future__ import annotations
@@ -18,9 +22,13 @@ from typing import Any
 
 from alembic import command
 from alembic.config import Config
+from alembic.util import CommandError
 from sqlalchemy import Connection, Engine, create_engine, event
 from sqlalchemy.engine import make_url
 from sqlmodel import Session
+
+from mastering.errors import SettingInvalid
+from mastering.store.turns import turn_to_write
 
 _MIGRATIONS = Path(__file__).parent / "migrations"
 _BUSY_SECONDS = 60
@@ -42,18 +50,23 @@ def open_database(url: str) -> Engine:
 
 
 def migrate(engine: Engine) -> None:
-    """Bring the schema to the newest migration; a no-op where it is there already."""
+    """Bring the schema to the newest migration; a no-op where it is there already. Raises `SettingInvalid` where it is newer still."""
     config = Config()
     config.set_main_option("script_location", str(_MIGRATIONS))
     with engine.begin() as connection:
         config.attributes["connection"] = connection
-        command.upgrade(config, "head")
+        try:
+            command.upgrade(config, "head")
+        except CommandError as fault:
+            raise SettingInvalid(
+                "MASTERING_DATABASE_URL: the database was made by a newer version of this program; start that version, or restore a backup"
+            ) from fault
 
 
 @contextmanager
 def writing(engine: Engine) -> Iterator[Session]:
     """A transaction that writes: committed at the end of the block, rolled back if the block raises."""
-    with Session(engine, expire_on_commit=False) as session:
+    with turn_to_write(engine), Session(engine, expire_on_commit=False) as session:
         session.connection()
         yield session
         session.commit()
@@ -84,7 +97,7 @@ def _on_sqlite_connect(connection: Any, _: object) -> None:
     for pragma in (
         "journal_mode=WAL",
         "foreign_keys=ON",
-        "synchronous=NORMAL",
+        "synchronous=FULL",
         "cache_size=-64000",
         "wal_autocheckpoint=8000",
         "temp_store=MEMORY",

@@ -4,15 +4,16 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Collection, Iterator, Sequence
-from typing import Any, NamedTuple
+from typing import Any, NamedTuple, cast
 
-from sqlalchemy import ColumnElement, Row, delete, func, select
+from sqlalchemy import ColumnElement, CursorResult, Row, delete, func, select
 from sqlmodel import Session, col
 
 from mastering.rules.lifecycle import Status
 from mastering.rules.matching import Keys, keys_of_user
 from mastering.rules.policy import Matching
 from mastering.rules.record import AccountState
+from mastering.rules.runs import ENDED
 from mastering.store import bulk, tables
 from mastering.store.documents import load
 from mastering.store.people import slices
@@ -211,9 +212,28 @@ def rewrite_changes(session: Session, rows: list[bulk.Row]) -> None:
     bulk.update(session, tables.RunChange, CHANGE_COLUMNS[2:], values, keys=("run_id", "seq"))
 
 
-def drop_changes(session: Session, run_id: str) -> None:
-    """Forget a plan that was begun and not finished."""
-    session.execute(delete(tables.RunChange).where(col(tables.RunChange.run_id) == run_id))
+def drop_changes(session: Session, run_id: str, at_most: int | None = None) -> int:
+    """Forget a plan, or its first rows; how many."""
+    change = tables.RunChange
+    where = col(change.run_id) == run_id
+    if at_most is not None:
+        first = select(col(change.seq)).where(where).order_by(col(change.seq)).limit(at_most)
+        where = where & col(change.seq).in_(first)
+    return cast("CursorResult[Any]", session.execute(delete(change).where(where))).rowcount
+
+
+def plans_of_ended(session: Session, before: str) -> Iterator[str]:
+    """The runs that ended before an instant and still have their plans. One seek for each run that has one; run ids ascend with time."""
+    change, run = tables.RunChange, tables.ImportRun
+    next_one = select(func.min(col(change.run_id)))
+    run_id = session.execute(next_one).scalar()
+    while run_id is not None:
+        found = session.get_one(run, run_id)
+        if found.created >= before:
+            return
+        if found.status in ENDED and (found.completed or found.created) < before:
+            yield run_id
+        run_id = session.execute(next_one.where(col(change.run_id) > run_id)).scalar()
 
 
 _CHANGES = tuple(getattr(tables.RunChange, name) for name in CHANGE_COLUMNS)

@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from typing import Any, cast
 
-from sqlalchemy import Select, func, select, update
+from sqlalchemy import CursorResult, Select, func, select, update
 from sqlalchemy.orm import aliased
 from sqlmodel import Session, col
 
@@ -25,9 +26,10 @@ def held(session: Session, app_id: str | None = None) -> Sequence[ImportRun]:
 
 
 def claim(session: Session, owner: str, now: str, until: str) -> ImportRun | None:
-    """Take the next run that may go on and that nobody works on: lease it until `until`, with a new fence. `None` if there is none.
+    """Take the run that may go on and has waited longest for its turn: lease it until `until`, with a new fence. `None` if there is none.
 
-    One run of an app at a time, in order of arrival; dry runs wait for nothing (SPEC §5, last paragraphs).
+    One run of an app at a time, in order of arrival; dry runs wait for nothing (SPEC §5, last paragraphs). Nobody works on a run without a
+    lease, or whose lease has run out, or which the asking owner holds: an owner takes one turn at a time and has lost hold of that one.
     """
     earlier = aliased(ImportRun)
     blocked = (
@@ -41,11 +43,11 @@ def claim(session: Session, owner: str, now: str, until: str) -> ImportRun | Non
         )
         .exists()
     )
-    free = col(ImportRun.lease_until).is_(None) | (col(ImportRun.lease_until) < now)
+    free = col(ImportRun.lease_until).is_(None) | (col(ImportRun.lease_until) <= now) | (col(ImportRun.owner) == owner)
     query = (
         select(ImportRun)
         .where(col(ImportRun.status).in_(_WAITING), free, col(ImportRun.dry_run) | (col(ImportRun.status) != RunStatus.QUEUED) | ~blocked)
-        .order_by(col(ImportRun.sealed), col(ImportRun.id))
+        .order_by(func.coalesce(col(ImportRun.lease_until), col(ImportRun.sealed)), col(ImportRun.id))
         .limit(1)
         .with_for_update(skip_locked=True)
     )
@@ -92,9 +94,18 @@ def _snapshots(run: ImportRun) -> Select[ImportRun]:
     return select(ImportRun).where(same_app, col(ImportRun.mode) == Mode.FULL, col(ImportRun.dry_run).is_(False))
 
 
-def receiving(session: Session) -> Sequence[ImportRun]:
-    """Runs whose body is still coming in, or was when a process died."""
-    return session.execute(select(ImportRun).where(col(ImportRun.status) == RunStatus.RECEIVING)).scalars().all()
+def receiving(session: Session, stalled: str | None = None) -> Sequence[ImportRun]:
+    """Runs whose body is still coming in, locked; of those, if an instant is given, the ones of which nothing was heard in time."""
+    query = select(ImportRun).where(col(ImportRun.status) == RunStatus.RECEIVING).order_by(col(ImportRun.id))
+    if stalled is not None:
+        query = query.where(col(ImportRun.lease_until) < stalled)
+    return session.execute(query.with_for_update(skip_locked=stalled is not None)).scalars().all()
+
+
+def receives_on(session: Session, run_id: str, until: str) -> bool:
+    """Note that a run still receives, and leave it alone until `until`; whether it does."""
+    query = update(ImportRun).where(col(ImportRun.id) == run_id, col(ImportRun.status) == RunStatus.RECEIVING).values(lease_until=until)
+    return cast("CursorResult[Any]", session.execute(query)).rowcount == 1
 
 
 def page(session: Session, app_id: str | None, app_ids: Sequence[str] | None, after: str | None, limit: int) -> Sequence[ImportRun]:
@@ -107,12 +118,6 @@ def page(session: Session, app_id: str | None, app_ids: Sequence[str] | None, af
     if after is not None:
         query = query.where(col(ImportRun.id) < after)
     return session.execute(query).scalars().all()
-
-
-def by_status(session: Session) -> dict[str, int]:
-    """How many runs stand where."""
-    query = select(col(ImportRun.status), func.count()).group_by(col(ImportRun.status))
-    return {RunStatus(status).value: count for status, count in session.execute(query)}
 
 
 def leased_by(session: Session, owner: str) -> Sequence[str]:
