@@ -130,4 +130,4 @@ def test_the_nearest_class_decides_the_code() -> None:
 
 
 def test_no_status_of_the_framework_is_without_words() -> None:
-    assert {400, 401, 403, 404, 405, 406, 413, 415, 429, 431} == OF_THE_FRAMEWORK.keys()
+    assert {400, 401, 403, 404, 405, 406, 413, 415, 429, 431, 503} == OF_THE_FRAMEWORK.keys()
