@@ -13,6 +13,7 @@ import subprocess
 import sys
 import time
 from collections.abc import Iterator, Mapping
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
@@ -153,6 +154,17 @@ def test_a_user_whose_request_breaks_off_is_not_made_and_its_key_is_free(wire: W
     assert wire.http.get("/users/cut@example.com").status_code == 404
     whole = wire.raw(head("POST", b"/api/v1/users", b"Content-Type: application/json", key, b"Content-Length: %d" % len(body)), body)
     assert said(whole)[0] == 200
+
+
+def test_a_key_sent_by_many_at_once_makes_one(wire: Wire) -> None:
+    def create(_: int) -> httpx.Response:
+        return wire.http.post("/apps", json={"label": "Once"}, headers={"Idempotency-Key": "at once"})
+
+    with ThreadPoolExecutor(8) as pool:
+        answers = list(pool.map(create, range(8)))
+    assert len({answer.text for answer in answers}) == 1
+    assert answers[0].json()["label"] == "Once"
+    assert sum("idempotent-replayed" in answer.headers for answer in answers) == 7
 
 
 def test_an_import_that_arrives_in_chunks_is_whole_at_the_last_one(wire: Wire) -> None:
