@@ -77,6 +77,7 @@ OF_THE_FRAMEWORK: Mapping[int, tuple[str, str]] = {
 _LACKING = re.compile(r"Missing required (?:\w+ )?parameter '([^']+)'")
 _FAULT = ("E0000009", "Internal Server Error")
 _LONGEST = 1_000
+_MOST_CAUSES = 100
 
 
 class Cause(Struct, rename="camel"):
@@ -118,7 +119,7 @@ def refusal(fault: Exception, path: str) -> tuple[int, ErrorEnvelope, Mapping[st
         _log.error("request failed", error_id=error_id, exc_info=fault)
     else:
         _log.info("request refused", error_id=error_id, code=problem.code)
-    causes = [Cause(_bounded(cause)) for cause in problem.causes]
+    causes = [Cause(_bounded(cause)) for cause in problem.causes[:_MOST_CAUSES]]
     return problem.status, ErrorEnvelope(problem.code, _bounded(problem.summary), problem.code, error_id, causes), problem.headers
 
 

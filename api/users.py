@@ -12,7 +12,7 @@ from typing import Annotated, Any
 from litestar import Controller, Request, Response, delete, get, post, put
 from litestar.params import FromPath, FromQuery, JSONBody, QueryParameter
 from litestar.status_codes import HTTP_200_OK
-from msgspec import UNSET, Struct, UnsetType, field
+from msgspec import UNSET, Meta, Struct, UnsetType, field
 
 from api.auth import actor_of
 from api.filters import wanted_by
@@ -76,7 +76,7 @@ class HoldTerms(Struct, forbid_unknown_fields=True):
 class Reasons(Struct, forbid_unknown_fields=True):
     """Why an admin moves a status, and the hold to set in the same breath."""
 
-    reason: str | None = None
+    reason: Annotated[str, Meta(max_length=1_000)] | None = None
     hold: HoldTerms | None = None
 
 
