@@ -18,6 +18,7 @@ from litestar.params import FromPath
 
 from api.auth import PUBLIC
 from api.errors import ErrorEnvelope
+from api.idempotency import LONGEST as LONGEST_KEY
 from api.negotiation import OTHER_THAN_JSON
 from mastering.errors import NotFound
 
@@ -140,9 +141,8 @@ def _tell_headers(path: str, method: str, operation: dict[str, Any]) -> None:
     parameters: list[dict[str, Any]] = operation.setdefault("parameters", [])
     good = [answer for status, answer in operation["responses"].items() if status.startswith("2")]
     if method == "post":
-        parameters.append(
-            _header("Idempotency-Key", "The same key and request within 24 hours are carried out once and answered the same.")
-        )
+        key = _header("Idempotency-Key", "The same key and request within 24 hours are carried out once and answered the same.")
+        parameters.append({**key, "schema": {"type": "string", "minLength": 1, "maxLength": LONGEST_KEY}})
     if method != "get" and (path in _TAGGED or path.startswith(f"{_USER}/lifecycle/")):
         parameters.append(_header("If-Match", "The ETag of what the change is made to; 412 if it has changed since."))
     for answer in good:
