@@ -18,6 +18,7 @@ from litestar.params import FromPath
 
 from api.auth import PUBLIC
 from api.errors import ErrorEnvelope
+from api.idempotency import LONGEST as LONGEST_KEY
 from api.negotiation import OTHER_THAN_JSON
 from mastering.errors import NotFound
 
@@ -33,6 +34,43 @@ _PAGE_POLICY = (
     "base-uri 'none'; form-action 'none'; frame-ancestors 'none'"
 )
 _OPEN = {**PUBLIC, **OTHER_THAN_JSON}
+
+_USER = "/api/v1/users/{user_id}"
+_TAGGED = {_USER, "/api/v1/apps/{app_id}/import-policy", "/api/v1/org/safeguard"}
+"""What has an `ETag`."""
+_IMPORTS = "/api/v1/apps/{app_id}/imports"
+_REFUSED = {
+    "description": "A refusal, or a fault of the server",
+    "content": {"application/json": {"schema": {"$ref": "#/components/schemas/ErrorEnvelope"}}},
+}
+_RECORD = {
+    "type": "object",
+    "required": ["externalId"],
+    "properties": {
+        "externalId": {"type": ["string", "integer"], "description": "The app's immutable key of its account."},
+        "active": {"type": "boolean", "default": True},
+        "profile": {"type": "object"},
+    },
+}
+_IMPORT_BODY = {
+    "required": True,
+    "description": "The records. One that cannot be used is a row of the plan and no fault of the request.",
+    "content": {
+        "application/x-ndjson": {"schema": {"type": "string", "description": "A record a line."}},
+        "application/json": {
+            "schema": {
+                "oneOf": [
+                    {"type": "array", "items": _RECORD},
+                    {"type": "object", "required": ["records"], "properties": {"records": {"type": "array", "items": _RECORD}}},
+                ]
+            }
+        },
+        "text/csv": {
+            "schema": {"type": "string", "description": "A header line, and a record a row, read as the policy's `csv` part says."}
+        },
+        "application/scim+json": {"schema": {"type": "object", "description": "A SCIM ListResponse of Users, or a BulkRequest."}},
+    },
+}
 
 
 class _NoPages(Router):
@@ -66,7 +104,7 @@ def describe(request: Request[Any, Any, Any]) -> dict[str, Any]:
     """The description of the API, put together when it is first asked for."""
     state = request.app.state
     if "description" not in state:
-        state.description = _with_errors(request.app.openapi_schema.to_schema())
+        state.description = _completed(request.app.openapi_schema.to_schema())
     description: dict[str, Any] = state.description
     return description
 
@@ -86,19 +124,43 @@ def show_asset(name: FromPath[str]) -> Response[bytes]:
     return Response(_file(name), media_type=_ASSETS[name], headers={"Cache-Control": "max-age=3600"})
 
 
-def _with_errors(description: dict[str, Any]) -> dict[str, Any]:
-    """With what any operation may answer instead of its success, in place of what the framework would have answered."""
+def _completed(description: dict[str, Any]) -> dict[str, Any]:
+    """With what the handlers' signatures do not say: errors, the headers of API.md's habits, and the bodies of imports."""
     (_, components) = msgspec.json.schema_components([ErrorEnvelope], ref_template="#/components/schemas/{name}")
     description["components"].setdefault("schemas", {}).update(components)
-    refused = {
-        "description": "A refusal, or a fault of the server",
-        "content": {"application/json": {"schema": {"$ref": "#/components/schemas/ErrorEnvelope"}}},
-    }
-    for operations in description["paths"].values():
-        for operation in operations.values():
+    for path, operations in description["paths"].items():
+        for method, operation in operations.items():
             operation["responses"].pop("400", None)
-            operation["responses"]["default"] = refused
+            operation["responses"]["default"] = _REFUSED
+            _tell_headers(path, method, operation)
+    description["paths"][_IMPORTS]["post"]["requestBody"] = _IMPORT_BODY
     return description
+
+
+def _tell_headers(path: str, method: str, operation: dict[str, Any]) -> None:
+    parameters: list[dict[str, Any]] = operation.setdefault("parameters", [])
+    good = [answer for status, answer in operation["responses"].items() if status.startswith("2")]
+    if method == "post":
+        key = _header("Idempotency-Key", "The same key and request within 24 hours are carried out once and answered the same.")
+        parameters.append({**key, "schema": {"type": "string", "minLength": 1, "maxLength": LONGEST_KEY}})
+    if method != "get" and (path in _TAGGED or path.startswith(f"{_USER}/lifecycle/")):
+        parameters.append(_header("If-Match", "The ETag of what the change is made to; 412 if it has changed since."))
+    for answer in good:
+        told = answer.setdefault("headers", {})
+        if any(parameter["name"] == "after" for parameter in parameters):
+            told["Link"] = _answered('Where this page is, rel="self", and the next one, rel="next".')
+        if (path in _TAGGED and method != "delete") or (path, method) == ("/api/v1/users", "post"):
+            told["ETag"] = _answered("The version, for If-Match.")
+        if (path, method) == (_IMPORTS, "post"):
+            told["Location"] = _answered("Where the run can be followed.")
+
+
+def _header(name: str, description: str) -> dict[str, Any]:
+    return {"name": name, "in": "header", "required": False, "description": description, "schema": {"type": "string"}}
+
+
+def _answered(description: str) -> dict[str, Any]:
+    return {"description": description, "schema": {"type": "string"}}
 
 
 @cache

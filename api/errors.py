@@ -71,6 +71,7 @@ OF_THE_FRAMEWORK: Mapping[int, tuple[str, str]] = {
     415: ("E0000021", "Bad request. Accept and/or Content-Type headers likely do not match supported values."),
     429: ("E0000047", "API call exceeded rate limit due to too many requests."),
     431: ("E0000003", "The address and the headers of the request are too large."),
+    503: ("E0000009", "The database does not answer."),
 }
 """Code and summary of what the framework refuses, by status."""
 
@@ -78,6 +79,7 @@ _LACKING = re.compile(r"Missing required (?:\w+ )?parameter '([^']+)'")
 _FAULT = ("E0000009", "Internal Server Error")
 _LONGEST = 1_000
 _AWAY = ("E0000009", "The database cannot do this at the moment. Look whether it took effect, then ask again")
+_MOST_CAUSES = 100
 
 
 class Cause(Struct, rename="camel"):
@@ -115,11 +117,11 @@ def refusal(fault: Exception, path: str) -> tuple[int, ErrorEnvelope, Mapping[st
     """Status, envelope and headers of the answer to a request for a path; it is in the log from now on."""
     problem = _problem(fault, path)
     error_id = new_id("oae")
-    if problem.status >= HTTPStatus.INTERNAL_SERVER_ERROR:
+    if problem.status == HTTPStatus.INTERNAL_SERVER_ERROR:
         _log.error("request failed", error_id=error_id, exc_info=fault)
     else:
         _log.info("request refused", error_id=error_id, code=problem.code)
-    causes = [Cause(_bounded(cause)) for cause in problem.causes]
+    causes = [Cause(_bounded(cause)) for cause in problem.causes[:_MOST_CAUSES]]
     return problem.status, ErrorEnvelope(problem.code, _bounded(problem.summary), problem.code, error_id, causes), problem.headers
 
 

@@ -7,6 +7,7 @@ from typing import Any
 
 import structlog
 from litestar import Controller, Request, Response, get
+from litestar.exceptions import HTTPException
 from litestar.status_codes import HTTP_503_SERVICE_UNAVAILABLE
 from msgspec import Struct
 from prometheus_client import CONTENT_TYPE_LATEST, CollectorRegistry, generate_latest
@@ -26,7 +27,7 @@ _log = structlog.get_logger("mastering.api")
 
 
 class Health(Struct):
-    """`ok`, or what is not."""
+    """All is well; what is not is an error."""
 
     status: str
 
@@ -42,17 +43,17 @@ class HealthController(Controller):
         return Health("ok")
 
     @get("/health/ready", opt=PUBLIC, security=[], summary="Can it work?", sync_to_thread=True)
-    def ready(self, request: Request[Any, Any, Any]) -> Response[Health]:
+    def ready(self, request: Request[Any, Any, Any]) -> Health:
         """Ask the database something; 503 if it does not answer."""
         try:
             with reading(request.app.state.engine) as session:
                 session.execute(text("SELECT 1"))
         except SQLAlchemyError as fault:
             _log.error("the database does not answer", exc_info=fault)
-            return Response(Health("the database does not answer"), status_code=HTTP_503_SERVICE_UNAVAILABLE)
-        return Response(Health("ok"))
+            raise HTTPException(status_code=HTTP_503_SERVICE_UNAVAILABLE) from fault
+        return Health("ok")
 
-    @get("/metrics", opt=OTHER_THAN_JSON, summary="Figures for Prometheus", sync_to_thread=True)
+    @get("/metrics", opt=OTHER_THAN_JSON, media_type="text/plain", summary="Figures for Prometheus", sync_to_thread=True)
     def metrics(self, request: Request[Any, Any, Any]) -> Response[bytes]:
         """Users and import runs by status, accounts that wait for review, and the time that requests took."""
         return Response(generate_latest(request.app.state.registry), media_type=CONTENT_TYPE_LATEST)

@@ -45,7 +45,8 @@ KEPT = timedelta(hours=24)
 PATIENCE = 30.0
 """Seconds that a request waits for another one under the same key."""
 _LOOK_EVERY = 0.1
-_LONGEST = 255
+LONGEST = 255
+"""Characters of a key."""
 
 
 class Idempotency(ASGIMiddleware):
@@ -58,8 +59,8 @@ class Idempotency(ASGIMiddleware):
     async def handle(self, scope: Scope, receive: Receive, send: Send, next_app: ASGIApp) -> None:
         """Take the key and do the work, or answer with what is kept."""
         key = _key_of(scope) or ""
-        if not (0 < len(key) <= _LONGEST and key.isprintable()):
-            raise Invalid("Api validation failed: Idempotency-Key", f"Idempotency-Key: must have 1 to {_LONGEST} characters")
+        if not (0 < len(key) <= LONGEST and key.isprintable()):
+            raise Invalid("Api validation failed: Idempotency-Key", f"Idempotency-Key: must have 1 to {LONGEST} characters")
         taken = _Taken(scope["litestar_app"].state.engine, scope["auth"].token_id, key, _cipher(scope, key))
         body = _Digest(scope, receive)
         kept = await _claim(taken)

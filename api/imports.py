@@ -14,6 +14,7 @@ import anyio
 from anyio.to_thread import run_sync
 from litestar import Controller, Request, Response, get, post
 from litestar.exceptions import ClientException
+from litestar.openapi import ResponseSpec
 from litestar.params import FromPath, FromQuery, HeaderParameter, JSONBody, QueryParameter
 from litestar.status_codes import HTTP_200_OK, HTTP_202_ACCEPTED
 from msgspec import Struct, field
@@ -21,6 +22,7 @@ from sqlalchemy import Engine
 from sqlmodel import Session
 
 from api.auth import actor_of, importable_apps, require_app
+from api.instants import zoned
 from api.paging import LAST, linked
 from mastering.catalog import apps
 from mastering.clock import now, wire
@@ -167,7 +169,12 @@ class AppImportController(Controller):
     path = "/api/v1/apps/{app_id:str}/imports"
     tags = ("Imports",)
 
-    @post(request_max_body_size=MAX_BODY, status_code=HTTP_202_ACCEPTED, summary="Start an import", responses=None)
+    @post(
+        request_max_body_size=MAX_BODY,
+        status_code=HTTP_202_ACCEPTED,
+        summary="Start an import",
+        responses={HTTP_200_OK: ResponseSpec(Run, description="The run, which has come to its end or is held", generate_examples=False)},
+    )
     async def start(
         self,
         request: Request[Any, Any, Any],
@@ -183,8 +190,7 @@ class AppImportController(Controller):
         require_app(request, app_id)
         _refuse_unheard(request)
         patience = _patience(prefer)
-        if snapshot_at is not None and snapshot_at.tzinfo is None:
-            raise Invalid("Api validation failed: snapshotAt", "snapshotAt: needs a time zone, such as Z")
+        snapshot_at = zoned("snapshotAt", snapshot_at)
         taken_at = wire(snapshot_at) if snapshot_at else None
         order = runs.Order(mode, "PUSH", dry_run, allow_empty, expected_count, taken_at)
         engine, actor = request.app.state.engine, actor_of(request)

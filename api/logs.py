@@ -13,8 +13,9 @@ from typing import Annotated, Any
 
 from litestar import Controller, Request, Response, get
 from litestar.params import FromQuery, QueryParameter
-from msgspec import Meta, Struct
+from msgspec import Struct
 
+from api.instants import zoned
 from api.paging import LAST, linked
 from mastering.clock import now, wire
 from mastering.errors import Invalid
@@ -23,7 +24,6 @@ from mastering.store.documents import load
 from mastering.store.engine import reading
 from mastering.store.tables import HistoryEvent
 
-Instant = Annotated[datetime, Meta(tz=True)]
 _DEFAULT_PAGE = 100
 _PAGE = 1000
 _LOOK_BACK = timedelta(days=7)
@@ -116,8 +116,8 @@ class LogController(Controller):
         self,
         request: Request[Any, Any, Any],
         *,
-        since: FromQuery[Instant | None] = None,
-        until: FromQuery[Instant | None] = None,
+        since: FromQuery[datetime | None] = None,
+        until: FromQuery[datetime | None] = None,
         filter: FromQuery[str | None] = None,
         q: FromQuery[str | None] = None,
         sort_order: Annotated[SortOrder, QueryParameter(name="sortOrder")] = SortOrder.ASCENDING,
@@ -125,7 +125,7 @@ class LogController(Controller):
         limit: Annotated[int, QueryParameter(ge=1, le=_PAGE)] = _DEFAULT_PAGE,
     ) -> Response[list[LogEvent]]:
         """Events since a week ago unless asked otherwise; `filter` compares `eventType` and `target.id` by `eq`, joined by `and`."""
-        wanted = _wanted(since, until, filter, q)
+        wanted = _wanted(zoned("since", since), zoned("until", until), filter, q)
         newest_first = sort_order is SortOrder.DESCENDING
         with reading(request.app.state.engine) as session:
             found = store.page(session, wanted, after, limit + 1, newest_first=newest_first)

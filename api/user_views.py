@@ -10,8 +10,9 @@ from msgspec import Struct
 
 from api.app_users import AccountView, account_view
 from api.auth import actor_of
+from api.instants import Instant
 from api.paging import LAST, linked
-from api.users import HoldView, Instant, hold_view
+from api.users import HoldView, hold_view
 from mastering import holds, masters, users
 from mastering.clock import now
 from mastering.holds import Terms

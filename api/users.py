@@ -16,6 +16,7 @@ from msgspec import UNSET, Meta, Struct, UnsetType, field
 
 from api.auth import actor_of
 from api.filters import wanted_by
+from api.instants import Instant, zoned
 from api.paging import linked
 from api.preconditions import etag, expected
 from mastering import users
@@ -27,9 +28,6 @@ from mastering.rules.people import Hold
 from mastering.rules.people import User as Person
 from mastering.store.catalog import USER_TYPE_ID
 from mastering.users import Act
-
-Instant = Annotated[datetime, Meta(tz=True)]
-"""A point in time with its zone."""
 
 _PAGE = 200
 _PEOPLE_PICKER = 10
@@ -78,7 +76,7 @@ class HoldTerms(Struct, forbid_unknown_fields=True):
 class Reasons(Struct, forbid_unknown_fields=True):
     """Why an admin moves a status, and the hold to set in the same breath."""
 
-    reason: str | None = None
+    reason: Annotated[str, Meta(max_length=1_000)] | None = None
     hold: HoldTerms | None = None
 
 
@@ -154,10 +152,11 @@ class UserController(Controller):
         self,
         request: Request[Any, Any, Any],
         user_id: FromPath[str],
-        as_of: Annotated[Instant | None, QueryParameter(name="asOf")] = None,
+        as_of: Annotated[datetime | None, QueryParameter(name="asOf")] = None,
     ) -> Response[User]:
         """A user by id or login; with `asOf` as the history says the user was at that instant."""
         engine = request.app.state.engine
+        as_of = zoned("asOf", as_of)
         if as_of is None:
             return _answer(request, users.read(engine, user_id))
         return Response(user_view(request, users.read_as_of(engine, user_id, as_of), wire(as_of)))

@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import json
+import re
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field, replace
+from functools import cache
 from typing import Any
 
 from httpx import Response
@@ -19,6 +21,7 @@ from mastering.store.engine import reading
 
 ADMIN_TOKEN = "an-admins-token-for-tests-only"
 NDJSON = "application/x-ndjson"
+ENVELOPE = {"errorCode", "errorSummary", "errorLink", "errorId", "errorCauses"}
 CONFIRM_ALL = {"autoConfirmExact": True, "autoConfirmPartial": True, "autoConfirmNew": True, "autoActivateNew": True}
 
 
@@ -56,7 +59,35 @@ class Service:
         headers = {"Authorization": f"SSWS {self.token}"} if self.token else {}
         headers |= self.headers | parts.pop("headers", {})
         whole = path if path.startswith(("/api", "/health", "/docs", "/openapi", "/metrics", "http")) else f"/api/v1{path}"
-        return self.client.request(method, whole, headers=headers, **parts)
+        answer = self.client.request(method, whole, headers=headers, **parts)
+        undescribed = self._undescribed(method, answer)
+        assert undescribed is None, f"{method} {whole}: {undescribed}"
+        return answer
+
+    def _undescribed(self, method: str, answer: Response) -> str | None:
+        """What an answer says that the description of the API does not (API.md, habits)."""
+        kind = answer.headers.get("content-type", "").partition(";")[0]
+        if not answer.is_success:
+            return None if kind == "application/json" and answer.json().keys() == ENVELOPE else f"no envelope: {answer.text[:200]}"
+        operation = self._operation(method, answer.request.url.path)
+        if operation is None:
+            return None
+        described = operation["responses"].get(str(answer.status_code))
+        if described is None:
+            return f"status {answer.status_code} is not described"
+        if kind not in (described.get("content") or {"": None}):
+            return f"content of type {kind!r} is not described"
+        told = {name for name in answer.headers if name in {"etag", "link", "location"}}
+        return None if told <= {name.lower() for name in described.get("headers", {})} else f"of {told} some headers are not described"
+
+    def _operation(self, method: str, path: str) -> dict[str, Any] | None:
+        """The description of what a path answers to; fixed paths go before those with placeholders."""
+        paths = _described_paths(self.client)
+        found = [template for template in paths if re.fullmatch(re.sub(r"\{\w+\}", "[^/]+", template), path.rstrip("/"))]
+        operation: dict[str, Any] | None = (
+            paths[min(found, key=lambda template: template.count("{"))].get(method.lower()) if found else None
+        )
+        return operation
 
     def get(self, path: str, **parts: Any) -> Any:
         """What a good GET says."""
@@ -134,6 +165,12 @@ class Service:
         return self.events(subject)[-1]
 
 
+@cache
+def _described_paths(client: TestClient[Litestar]) -> dict[str, dict[str, Any]]:
+    paths: dict[str, dict[str, Any]] = client.get("/openapi.json").json()["paths"]
+    return paths
+
+
 def good(answer: Response) -> Any:
     """The document of a good answer."""
     assert answer.is_success, answer.text
@@ -143,7 +180,7 @@ def good(answer: Response) -> Any:
 def refusal(answer: Response) -> tuple[int, str]:
     """Status and code of a refusal, whose envelope is whole."""
     told = answer.json()
-    assert told.keys() == {"errorCode", "errorSummary", "errorLink", "errorId", "errorCauses"}, told
+    assert told.keys() == ENVELOPE, told
     assert told["errorLink"] == told["errorCode"]
     assert told["errorId"].startswith("oae")
     assert told["errorSummary"]

@@ -130,4 +130,76 @@ def test_the_nearest_class_decides_the_code() -> None:
 
 
 def test_no_status_of_the_framework_is_without_words() -> None:
-    assert {400, 401, 403, 404, 405, 406, 413, 415, 429, 431} == OF_THE_FRAMEWORK.keys()
+    assert {400, 401, 403, 404, 405, 406, 413, 415, 429, 431, 503} == OF_THE_FRAMEWORK.keys()
+
+
+def test_a_refusal_repeats_no_more_of_what_was_sent_than_helps(service: Service) -> None:
+    long = service.ask("POST", "/users", json={"profile": {"x" * 2_000_000: 1}})
+    many = service.ask("POST", "/tokens", json={"name": "x", "role": "importer", "apps": [f"0oa{number}" for number in range(5_000)]})
+    for answer in (long, many):
+        assert refusal(answer) == (400, "E0000001")
+        assert len(answer.content) < 20_000
+        assert causes(answer)
+
+
+@pytest.mark.parametrize("depth", [100, 500, 900, 5_000])
+def test_a_document_deeper_than_anybody_looks_is_not_well_formed_whatever_else_is_wrong(service: Service, depth: int) -> None:
+    deep = b"[" * depth + b"]" * depth
+    for body in (b'{"label": "HR", "settings": {"a": %s}}' % deep, b'{"label": 5, "settings": {"a": %s}}' % deep):
+        answer = service.ask("POST", "/apps", content=body, headers={"Content-Type": "application/json"})
+        assert refusal(answer) == (400, "E0000003")
+        assert answer.json()["errorSummary"].endswith("it is nested too deeply")
+
+
+@pytest.mark.parametrize(
+    ("body", "why"),
+    [
+        (b'{"label": "\\ud83e"}', "it has half of a surrogate pair, which is no character"),
+        (b'{"label": "\\udd84\\ud83e"}', "it has half of a surrogate pair, which is no character"),
+        (b'{"label": "\xe9"}', "it is not UTF-8 text"),
+        (b'{"label": 1e400}', "Number out of range"),
+    ],
+)
+def test_a_text_that_is_none_is_told_as_what_it_is(service: Service, body: bytes, why: str) -> None:
+    answer = service.ask("POST", "/apps", content=body, headers={"Content-Type": "application/json"})
+    assert refusal(answer) == (400, "E0000003")
+    assert answer.json()["errorSummary"] == f"The request body was not well-formed: {why}"
+
+
+def test_a_whole_surrogate_pair_is_a_character(service: Service) -> None:
+    answer = service.ask("POST", "/apps", content=b'{"label": "\\ud83e\\udd84"}', headers={"Content-Type": "application/json"})
+    assert answer.json()["label"] == "\N{UNICORN FACE}"
+
+
+@pytest.mark.parametrize("headers", [{"Content-Encoding": "gzip"}, {"Content-Type": "application/json; charset=latin-1"}])
+def test_a_body_in_another_encoding_is_of_another_kind(service: Service, headers: dict[str, str]) -> None:
+    answer = service.ask("POST", "/apps", content=b'{"label": "HR"}', headers={"Content-Type": "application/json", **headers})
+    assert refusal(answer) == (415, "E0000021")
+
+
+def test_an_accept_header_that_says_nothing_accepts_everything(service: Service) -> None:
+    assert service.ask("GET", "/apps", headers={"Accept": ""}).status_code == 200
+
+
+@pytest.mark.parametrize("as_of", ["0001-01-01T00:00:00+14:00", "0999-01-01T00:00:00Z"])
+def test_nobody_was_there_at_the_beginning_of_time(service: Service, as_of: str) -> None:
+    user = service.user("jane")
+    assert refusal(service.ask("GET", f"/users/{user['id']}", params={"asOf": as_of})) == (404, "E0000007")
+    assert service.get(f"/users/{user['id']}", params={"asOf": "9999-12-31T23:59:59-14:00"})["id"] == user["id"]
+
+
+@pytest.mark.parametrize("as_of", ["", "0000-01-01T00:00:00Z", "2026-01-01T00:00:00", "now"])
+def test_an_instant_that_is_none_is_named(service: Service, as_of: str) -> None:
+    answer = service.ask("GET", f"/users/{service.user('jane')['id']}", params={"asOf": as_of})
+    assert refusal(answer) == (400, "E0000001")
+    assert causes(answer)[0].startswith("asOf: ")
+
+
+def test_a_hold_may_last_until_the_end_of_time_and_its_reason_has_a_bound(service: Service) -> None:
+    path = f"/users/{service.user('jane')['id']}"
+    assert (
+        service.put(f"{path}/hold", json={"reason": "legal", "until": "9999-12-31T23:59:59-14:00"})["until"] == "9999-12-31T23:59:59.999Z"
+    )
+    for told in ({"reason": "x" * 1_001}, {"reason": "\0"}):
+        assert refusal(service.ask("POST", f"{path}/lifecycle/suspend", json=told)) == (400, "E0000001")
+        assert refusal(service.ask("PUT", f"{path}/hold", json=told)) == (400, "E0000001")
