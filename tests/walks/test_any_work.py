@@ -17,7 +17,7 @@ from sqlalchemy import Engine, func, select
 from sqlmodel import col
 
 from mastering import assignments, holds, users
-from mastering.catalog import apps, ranks
+from mastering.catalog import apps, policies, ranks
 from mastering.clock import now
 from mastering.errors import MasteringError
 from mastering.holds import Terms
@@ -208,6 +208,15 @@ def reviewed(label: str, verdict: Verdict) -> Step:
     return do
 
 
+def expired(org: Org) -> None:
+    """The sweep, at the end of every hold there can be."""
+    holds.expire_holds(org.world.engine, now() + timedelta(days=2))
+
+
+def given_policy(label: str, policy: ImportPolicy) -> Step:
+    return lambda org: policies.replace(org.world.engine, ADMIN, now(), org.apps[label], policy)
+
+
 def reordered(org: Org) -> None:
     ranks.reorder(org.world.engine, ADMIN, now(), org.ranking()[::-1])
 
@@ -230,7 +239,6 @@ BY_HAND = st.builds(
     ),
 )
 REVIEWS = st.builds(reviewed, LABELS, st.sampled_from(Verdict))
-SWITCHES = st.one_of(st.just(reordered), st.builds(switched, LABELS, st.sampled_from(tables.AppStatus)))
 POLICIES = st.builds(
     lambda confirmation, when, suspended, deactivated, partial: ImportPolicy(
         matching=Matching(allow_partial=partial),
@@ -244,10 +252,15 @@ POLICIES = st.builds(
     st.booleans(),
     st.booleans(),
 )
+SWITCHES = st.one_of(
+    st.sampled_from((reordered, expired)),
+    st.builds(switched, LABELS, st.sampled_from(tables.AppStatus)),
+    st.builds(given_policy, LABELS, POLICIES),
+)
 
 
-@settings(max_examples=25, deadline=None, suppress_health_check=[HealthCheck.too_slow, HealthCheck.function_scoped_fixture])
-@given(POLICIES, POLICIES, st.lists(st.one_of(IMPORTS, IMPORTS, BY_HAND, BY_HAND, REVIEWS, SWITCHES), min_size=6, max_size=16))
+@settings(max_examples=15, deadline=None, suppress_health_check=[HealthCheck.too_slow, HealthCheck.function_scoped_fixture])
+@given(POLICIES, POLICIES, st.lists(st.one_of(IMPORTS, IMPORTS, BY_HAND, BY_HAND, REVIEWS, SWITCHES), min_size=5, max_size=14))
 def test_whatever_masters_and_admins_do_the_laws_hold(
     database: Engine, hr_policy: ImportPolicy, ad_policy: ImportPolicy, steps: list[Step]
 ) -> None:

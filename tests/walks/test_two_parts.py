@@ -91,6 +91,21 @@ def test_profiles_are_compared_as_they_were_before_the_run(org: World) -> None:
     assert org.change(run, "E3").situation == "CONFLICT"
 
 
+def test_whether_a_new_id_matches_exactly_is_judged_by_the_profile_before_the_run_whatever_the_run_maps_first(org: World) -> None:
+    hr, ad = org.app("HR", calm(mastering=NOTHING, matching=Matching(username=False, email=True))), org.app("AD", calm())
+    org.send(hr, [jane("C1")])
+    org.send(ad, [jane("a1")])
+    user = org.user_of(hr, "C1").id
+    org.send(ad, [jane("a1", email="jane@elsewhere.org")])
+    org.act(user, "suspend")
+    run = org.send(hr, [jane("C1", active=False), jane("E1")])
+    assert [(row.external_id, row.action, row.trigger) for row in org.changes(run)] == [
+        ("C1", "release", None),
+        ("E1", "link", "unsuspend"),
+    ]
+    assert (org.user(user).status, org.user(user).profile["email"]) == ("ACTIVE", "jane@x.org")
+
+
 def test_users_created_in_a_run_are_no_candidates_in_it(org: World) -> None:
     hr = org.app("HR", calm(matching=Matching(allow_partial=True)))
     run = org.send(hr, [jane("E1", email="1@x.org"), jane("E2", email="2@x.org")])
