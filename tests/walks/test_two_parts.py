@@ -284,3 +284,17 @@ def test_linking_an_account_that_is_itself_inactive_is_no_return(org: World) -> 
     assert (org.account(hr, "C1").released, org.user(user).status) == (False, "ACTIVE")
     org.delta(hr, [jane("C1", active=True, email="john@example.com")])
     assert org.user(john.id).status == "ACTIVE"
+
+
+def test_who_came_to_the_queue_after_the_run_was_accepted_stays_there(org: World) -> None:
+    hr = org.app("HR", calm(confirmation=Confirmation()))
+    org.send(hr, [person("X")])
+    snapshot = org.begin(hr)
+    org.moment()
+    org.delta(hr, [person("NEW")])
+    org.seal(snapshot, [person("X")])
+    org.work()
+    assert (org.run(snapshot).status, set(org.queue(hr))) == ("COMPLETED", {"NEW", "X"})
+    org.moment()
+    org.send(hr, [person("X")])
+    assert set(org.queue(hr)) == {"X"}
