@@ -34,7 +34,7 @@ def rematch(ledger: Ledger, now: datetime, *, after: tables.ImportRun | None = N
     """
     waiting: dict[str, list[Account]] = defaultdict(list)
     for account in people.waiting_accounts(ledger.session):
-        if account.waits:
+        if account.user_id is None and account.waits:
             waiting[account.app_id].append(account)
     return sum(_of_app(ledger, now, app_id, accounts, after) for app_id, accounts in waiting.items())
 
