@@ -4,7 +4,7 @@ The laws are checked by other means than the code's: what the rows say before an
 """
 
 from collections import Counter
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, field
 from datetime import timedelta
@@ -68,15 +68,20 @@ class Org:
 
     # -- imports and their laws -------------------------------------------------------------------------------------------
 
-    def send(self, label: str, mode: Mode, records: list[dict[str, Any]], *, approved: bool) -> None:
+    def send(self, label: str, mode: Mode, records: list[dict[str, Any]], *, approved: bool, meanwhile: Sequence["Step"] = ()) -> None:
         users_before, accounts_before = self.users(), self.accounts()
         run = self.world.send(self.apps[label], records, mode)
         if run.status == "HELD":
             assert (self.users(), self.accounts()) == (users_before, accounts_before)
+            for step in meanwhile:
+                with suppress(MasteringError):
+                    step(self)
             if not approved:
                 return self.world.cancel(run.id)
+            users_before, accounts_before = self.users(), self.accounts()
             self.world.approve(run)
             run = self.world.run(run.id)
+            self.did_no_more_than_planned(run, users_before, accounts_before)
         else:
             self.stayed_below_the_limits(run, users_before, accounts_before)
         assert run.status == "COMPLETED"
@@ -92,6 +97,28 @@ class Org:
         assert {a.app_id for a in gone} <= {run.app_id}
         assert 100 * len(gone) <= LIMIT * len([a for a in counted if a.app_id == run.app_id])
         assert 100 * len(gone) <= LIMIT * len(counted)
+
+    def did_no_more_than_planned(self, run: tables.ImportRun, users_before: dict[str, User], before: dict[str, Account]) -> None:
+        """Whatever happened meanwhile: who moved, was made, linked or released was named by the plan, and stands where it said."""
+        rows = self.world.changes(run)
+        named = {(row.user_id, row.to_status) for row in rows if row.trigger}
+        for user in self.users().values():
+            if user.id not in users_before:
+                assert user.login in {row.login for row in rows if row.action == "create"}
+            elif user.status != users_before[user.id].status:
+                assert (user.id, user.status) in named
+        confirmed = {row.external_id for row in rows if row.action in {"link", "create"}}
+        returned = {row.app_user_id for row in rows if row.situation == "CAME_BACK"}
+        released = {row.app_user_id for row in rows if row.action == "release"}
+        places = {account.user_id for account in self.accounts().values() if account.external_id in confirmed or account.id in returned}
+        for account in self.accounts().values():
+            known = before.get(account.id)
+            if _say(account) == _say(known):
+                continue
+            if account.released:
+                assert account.id in released or account.user_id in places
+            else:
+                assert account.external_id in confirmed or account.id in returned
 
     def moved_only_by_the_authority(self, run: tables.ImportRun, before: dict[str, User]) -> None:
         order = self.ranking()
@@ -133,6 +160,11 @@ class Org:
         assert not [place for place, count in places.items() if count > 1]
 
 
+def _say(account: Account | None) -> tuple[str | None, bool]:
+    """Whose an account is, and whether it has a say."""
+    return (account.user_id, account.released) if account is not None else (None, False)
+
+
 def _assigned(account: Account) -> bool:
     return account.user_id is not None and account.account == "ACTIVE" and account.seen_active and not account.released
 
@@ -160,8 +192,8 @@ def records(draw: st.DrawFn) -> dict[str, Any]:
 LABELS = st.sampled_from(("HR", "AD"))
 
 
-def imports(label: str, mode: Mode, sent: list[dict[str, Any]], approved: bool) -> Step:
-    return lambda org: org.send(label, mode, sent, approved=approved)
+def imports(label: str, mode: Mode, sent: list[dict[str, Any]], approved: bool, meanwhile: Sequence[Step] = ()) -> Step:
+    return lambda org: org.send(label, mode, sent, approved=approved, meanwhile=meanwhile)
 
 
 def by_hand(name: str, act: Callable[[Org, str], Any]) -> Step:
@@ -225,9 +257,6 @@ def switched(label: str, status: tables.AppStatus) -> Step:
     return lambda org: apps.set_status(org.world.engine, ADMIN, now(), org.apps[label], status)
 
 
-IMPORTS = st.builds(
-    imports, LABELS, st.sampled_from((Mode.FULL, Mode.FULL, Mode.INCREMENTAL)), st.lists(records(), min_size=1, max_size=6), st.booleans()
-)
 BY_HAND = st.builds(
     by_hand,
     st.sampled_from(PEOPLE),
@@ -256,6 +285,16 @@ SWITCHES = st.one_of(
     st.sampled_from((reordered, expired)),
     st.builds(switched, LABELS, st.sampled_from(tables.AppStatus)),
     st.builds(given_policy, LABELS, POLICIES),
+)
+
+
+IMPORTS = st.builds(
+    imports,
+    LABELS,
+    st.sampled_from((Mode.FULL, Mode.FULL, Mode.INCREMENTAL)),
+    st.lists(records(), min_size=1, max_size=6),
+    st.sampled_from((True, True, False)),
+    st.lists(st.one_of(BY_HAND, BY_HAND, REVIEWS, SWITCHES), max_size=3),
 )
 
 
