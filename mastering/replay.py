@@ -23,6 +23,8 @@ _MOVES = frozenset(
 )
 _HOLDS = frozenset({"user.hold.set", "user.hold.lifted", "user.hold.expired"})
 _GONE = "user.delete"
+_PARTED = frozenset({"account.taken", "account.forget"})
+"""The account is another user's from now on, or nobody's, as its app was deleted."""
 
 
 def replay(events: Iterable[HistoryEvent]) -> User | None:
@@ -67,7 +69,7 @@ def _move(user: User, at: str, body: Mapping[str, Any]) -> None:
 
 def _see_account(user: User, event: HistoryEvent, told: Mapping[str, Any], values: Mapping[str, Any]) -> None:
     user.links = [account for account in user.links if account.id != told["id"]]
-    if event.type == "account.taken":
+    if event.type in _PARTED:
         return
     user.links.append(
         Account(

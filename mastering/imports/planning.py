@@ -137,11 +137,11 @@ class Planner:
 
     def _plan_waiting_returns(self, found: Survey) -> None:
         """Returns that wait, without a record in the run: such a row appears only if its place is free by now, and nobody else waits for it."""
-        linked = (account for account in people.waiting_accounts(self._session, self._run.app_id) if account.user_id is not None)
+        linked = people.waiting_accounts(self._session, self._run.app_id, linked=True)
         waiting = [account for account in linked if account.waits and account.external_id not in found.seen]
+        alone = Counter(account.user_id for account in waiting)
         for accounts in _batches(waiting):
             users = people.users(self._session, {account.user_id for account in accounts if account.user_id})
-            alone = Counter(account.user_id for account in waiting)
             planned = []
             for account in (account for account in accounts if alone[account.user_id] == 1):
                 user = users[account.user_id or ""]
@@ -175,10 +175,11 @@ class Planner:
             self._take(planned)
 
     def _absent(self, found: Survey) -> Iterator[store.Head]:
+        """The snapshot says nothing of whom a delta linked or brought to the queue after the snapshot was accepted."""
         cutoff = self._run.snapshot_at or self._run.created
         for head in store.known_accounts(self._session, self._run.app_id):
             self._waiting += head.waiting
-            if head.external_id in found.seen:
+            if head.external_id in found.seen or head.created > cutoff:
                 continue
             if head.waiting:
                 self._absences += 1
@@ -259,7 +260,7 @@ class Planner:
         """
         unseen, confirmed = 0, dict[int, str | None]()
         waiting = people.waiting_accounts(self._session, self._run.app_id)
-        for accounts in _batches(account for account in waiting if account.user_id is None and account.external_id not in found.seen):
+        for accounts in _batches(account for account in waiting if account.external_id not in found.seen):
             for change, prepared, matched in self._matched_again(accounts):
                 unseen -= 1
                 stake(self._claims, unseen, change, prepared, matched)

@@ -336,7 +336,10 @@ def _write_profile(terms: Terms, change: Change, user: User, prepared: Prepared 
 
 
 def _told_meanwhile(terms: Terms, change: Change, user: User, links: Sequence[Link]) -> Mapping[str, Value]:
-    """Who leaves DEACTIVATED also gets what other masters said meanwhile of the attributes that are theirs (SPEC §4)."""
+    """Who leaves DEACTIVATED also gets what other masters said meanwhile of the attributes that are theirs (SPEC §4).
+
+    Not the login in the step of a new link: what such a row claims is its own record's.
+    """
     speaking = {link.account_id for link in links[1:]}
     mine, at = links[0], terms.at
     silent = Account(mine.account_id, mine.app_id, "", AccountState.INACTIVE, {}, created=at, last_updated=at, seen_active=mine.seen_active)
@@ -344,7 +347,9 @@ def _told_meanwhile(terms: Terms, change: Change, user: User, links: Sequence[Li
     update = mastered(terms.sources, replace(user, status=change.decision.to or user.status, links=others))
     if update.faults:
         change.detail = f"another master's profile was rejected: {'; '.join(update.faults)}"
-    return {} if update.faults else update.new
+    if update.faults:
+        return {}
+    return {name: value for name, value in update.new.items() if name != "login" or "link" not in change.effect}
 
 
 def _write_successor(terms: Terms, change: Change, user: User) -> None:

@@ -50,13 +50,14 @@ class Head(NamedTuple):
     account: str
     digest: bytes | None
     linked_at: str | None
+    created: str
     ignored: bool
     """A reviewer ignores it, and when last heard of it was active."""
 
 
 _WAITS = "(situation IS NOT NULL AND NOT ignored)"
 _IGNORED = "(ignored AND situation IS NOT NULL AND situation <> 'WITHDRAWN' AND (user_id IS NOT NULL OR account = 'ACTIVE'))"
-_HEAD = f"external_id, user_id IS NOT NULL, {_WAITS}, released, account, digest, linked_at, {_IGNORED}"
+_HEAD = f"external_id, user_id IS NOT NULL, {_WAITS}, released, account, digest, linked_at, created, {_IGNORED}"
 
 
 def add_chunk(session: Session, run_id: str, seq: int, lines: int, payload: bytes) -> None:

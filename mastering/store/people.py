@@ -214,9 +214,10 @@ def accounts_of_app(session: Session, app_id: str, external_ids: Collection[str]
     }
 
 
-def waiting_accounts(session: Session, app_id: str | None = None) -> Iterator[Account]:
-    """Every account that waits for review, of one app or of all."""
-    where: ColumnElement[bool] = col(tables.AppUser.situation).is_not(None)
+def waiting_accounts(session: Session, app_id: str | None = None, *, linked: bool = False) -> Iterator[Account]:
+    """Every account without a user in the review queue, of one app or of all, ignored ones included; or, `linked`, every one with a user."""
+    user_id = col(tables.AppUser.user_id)
+    where = col(tables.AppUser.situation).is_not(None) & (user_id.is_not(None) if linked else user_id.is_(None))
     if app_id is not None:
         where = where & (col(tables.AppUser.app_id) == app_id)
     return _accounts(session, where)

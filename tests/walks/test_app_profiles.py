@@ -9,7 +9,7 @@ from mastering.rules.schema import AttributeMaster, MasterKind, default_schema
 from mastering.store import catalog
 from mastering.store.documents import dump
 from mastering.store.engine import writing
-from tests.walks.imports_world import World, calm, person
+from tests.walks.imports_world import World, calm, master, person
 
 
 def partial(external_id: str, **profile: Any) -> dict[str, Any]:
@@ -172,3 +172,24 @@ def test_the_default_policy_confirms_nothing(org: World) -> None:
     org.send(hr, [person("E1")])
     assert org.queue(hr) == {"E1": ("UNMATCHED", "unmatched", [])}
     assert org.by_login("e1@example.com") is None
+
+
+@pytest.mark.parametrize("by", ["import", "a new link", "hand"])
+def test_who_leaves_deactivated_gets_what_every_master_said_meanwhile(org: World, by: str) -> None:
+    """The authority brings the person back; an attribute with a master of its own comes from that one, though it has nothing new to say."""
+    hr, ad = org.app("HR", calm(mastering=master(deactivated=True))), org.app("AD", calm())
+    master_attribute(org, "mobilePhone", MasterKind.OVERRIDE, ad)
+    org.send(hr, [person("E1", mobilePhone="1", department="Sales")])
+    org.send(ad, [person("a1", email="e1@example.com", mobilePhone="2")])
+    user = org.user_of(hr, "E1").id
+    if by == "hand":
+        org.act(user, "deactivate")
+    else:
+        org.delta(hr, [person("E1", active=False)])
+    org.send(ad, [person("a1", email="e1@example.com", mobilePhone="4")])
+    assert (org.user(user).status, org.user(user).profile["mobilePhone"]) == ("DEACTIVATED", "2")
+    if by == "hand":
+        org.act(user, "activate")
+    else:
+        org.delta(hr, [person("E1" if by == "import" else "E2", email="e1@example.com", active=True)])
+    assert (org.user(user).status, org.user(user).profile["mobilePhone"]) == ("ACTIVE", "4")

@@ -9,8 +9,9 @@ from mastering import assignments, holds, masters
 from mastering.clock import now
 from mastering.holds import Terms
 from mastering.rules.policy import Confirmation, Mastering, WhenDeactivated
-from mastering.store.documents import load
-from mastering.store.engine import reading
+from mastering.store import catalog
+from mastering.store.documents import dump, load
+from mastering.store.engine import reading, writing
 from mastering.store.tables import Finding
 from tests.walks.imports_world import ADMIN, World, calm, master, person
 
@@ -258,3 +259,29 @@ def test_a_word_that_was_heard_and_not_followed_stays_visible_on_the_user(org: W
     org.send(ad, [jane("a1", active=False, title="other content")])
     (standing,) = masters.masters_of(org.engine, now(), user_id).disagreements
     assert (standing.account.app_id, standing.trigger, standing.reason) == (ad, "deactivate", "not_authority")
+
+
+@pytest.mark.parametrize("obstacle", ["login taken", "failing expression"])
+def test_a_successors_rejected_profile_is_tried_again_with_its_next_record_though_that_says_nothing_new(org: World, obstacle: str) -> None:
+    hr, ad, user_id = two_masters(org, upper=NOTHING)
+    other = org.by_hand("other", login="new@x.org")
+    said = jane("a1", title="by AD", email="new@x.org" if obstacle == "login taken" else "jane@x.org")
+    org.send(ad, [said])
+    if obstacle == "failing expression":
+        set_title(org, ad, "Convert.toInt(appuser.title)")
+    run = org.send(hr, [], allow_empty=True)
+    assert "rejected" in (org.change(run, "E1").detail or "")
+    assert (org.user(user_id).profile["title"], org.account(hr, "E1").released) == ("by HR", True)
+    org.rename(other.id, "gone@x.org")
+    set_title(org, ad, "appuser.title")
+    org.send(ad, [said])
+    assert (org.user(user_id).profile["title"], org.user(user_id).login) == ("by AD", said["profile"]["email"])
+    assert org.situations(org.send(ad, [said])) == {"UNCHANGED": 1}
+
+
+def set_title(org: World, app_id: str, expression: str) -> None:
+    """Have the title come from an expression, without what the catalog walk does besides."""
+    with writing(org.engine) as session:
+        row = catalog.inbound_mapping(session, app_id)
+        row.properties = dump({**load(row.properties), "title": {"expression": expression, "pushStatus": "PUSH"}})
+        session.add(row)

@@ -146,3 +146,16 @@ def test_a_login_that_differs_in_case_alone_is_written_and_claims_nothing_new(or
     run = org.send(hr, [upn("E1", "Ann@X.org")])
     assert (org.situations(run), org.user_of(hr, "E1").login) == ({"CHANGED": 1}, "Ann@X.org")
     assert org.by_login("ANN@x.org") is not None
+
+
+@pytest.mark.parametrize("turned", [False, True])
+def test_a_login_that_a_new_link_gives_up_is_free_from_the_next_run_on(org: World, turned: bool) -> None:
+    by_email = calm(matching=Matching(username=False, email=True), username=Username(UsernameFormat.CUSTOM, "appuser.upn"))
+    hr = org.app("HR", by_email)
+    org.send(hr, [person("E1", upn="one@x.org")])
+    jane = org.by_hand("jane", login="wanted@x.org", email="jane@x.org")
+    records = [person("E1", upn="wanted@x.org"), person("N", email="jane@x.org", upn="jane.doe@x.org")]
+    org.send(hr, records[::-1] if turned else records)
+    assert (org.user(jane.id).login, org.user_of(hr, "N").id, org.user_of(hr, "E1").login) == ("jane.doe@x.org", jane.id, "one@x.org")
+    org.send(hr, records)
+    assert org.user_of(hr, "E1").login == "wanted@x.org"

@@ -203,3 +203,46 @@ def test_a_return_stands_though_its_profile_is_rejected(org: World) -> None:
     org.rename(org.by_login("suspended@elsewhere.org").id, "somebody@else.org")  # type: ignore[union-attr]
     org.send(hr, [case.record("SUSPENDED")])
     assert (org.user(user.id).login, org.user(user.id).profile["title"]) == ("suspended@elsewhere.org", "back")
+
+
+@pytest.mark.parametrize("by", ["the app", "hand"])
+def test_whoever_deactivated_somebody_who_was_never_active_no_number_of_returns_activates_them(org: World, by: str) -> None:
+    hr = org.app("HR", calm(mastering=master(suspended=True, deactivated=True), confirmation=Confirmation(auto_confirm_new=True)))
+    org.send(hr, [person("E1")])
+    user = org.user_of(hr, "E1").id
+    for cycle in range(6):
+        if by == "hand":
+            org.act(user, "deactivate")
+        org.delta(hr, [person("E1", active=False)])
+        assert (org.user(user).status, org.user(user).pending_when_deactivated) == ("DEACTIVATED", cycle != 3), cycle
+        org.delta(hr, [person("E1", active=True)])
+        assert org.user(user).status == ("ACTIVE" if cycle == 3 else "PENDING_ACTIVATION"), cycle
+        if cycle == 2:
+            org.act(user, "activate")
+        if cycle == 3:  # who was active is theirs to reactivate; who comes back as somebody else is pending again
+            org.act(user, "suspend")
+            org.delta(hr, [person("E1", active=False)])
+            org.act(user, "unsuspend") if org.user(user).status == "SUSPENDED" else None
+            org.delta(hr, [person("E1", email="other@x.org", active=True)])
+            assert org.user(user).status == "PENDING_ACTIVATION"
+
+
+def test_the_history_of_a_return_says_on_what_facts_it_was_decided(org: World) -> None:
+    case = Case(suspended=True, deactivated=True, exact=True)
+    hr, user_ids = gone(org, case)
+    holds.set_hold(org.engine, ADMIN, now(), user_ids["ACTIVE"], Terms("because", None))
+    run = org.send(hr, [case.record(name) for name in PEOPLE])
+    facts = {name: load(org.events(user_id)[-1].body)["facts"] for name, user_id in user_ids.items()}
+    assert facts == {
+        name: {
+            "situation": "CAME_BACK",
+            "status": status,
+            "exact": True,
+            "held": name == "ACTIVE",
+            "pendingWhenDeactivated": name == "NEVER",
+        }
+        for name, (status, _) in PEOPLE.items()
+    }
+    told = load(org.events(user_ids["NEVER"])[-1].body)
+    assert (told["rule"], told["authority"], told["run"]) == ("reactivate_deactivated", hr, {"id": run.id, "planHash": run.plan_hash})
+    assert told["row"] == org.change(run, "NEVER").seq

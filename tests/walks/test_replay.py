@@ -13,6 +13,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from mastering import assignments, holds, users
+from mastering.catalog import apps
 from mastering.errors import MasteringError, NotFound
 from mastering.holds import Terms
 from mastering.ledger import Actor
@@ -22,7 +23,7 @@ from mastering.replay import replay
 from mastering.rules.people import Account, User
 from mastering.store.documents import dump, load
 from mastering.store.engine import open_database
-from mastering.store.tables import HistoryEvent
+from mastering.store.tables import AppStatus, HistoryEvent
 from mastering.users import Act
 from tests.walks.world import ADMIN, World, person
 
@@ -151,6 +152,17 @@ def check(world: World, user_id: str) -> None:
     assert rebuilt is not None
     assert as_told(rebuilt) == as_told(kept)
     assert verify_chain(events, (kept.history_seq, kept.history_hash)) is None
+
+
+def test_an_account_whose_app_is_deleted_is_no_part_of_the_user_any_more(tmp_path: Path) -> None:
+    world = World(open_database(f"sqlite:///{tmp_path}/m.db"))
+    hr = world.app("hr", rank=1)
+    jane = world.user()
+    world.account("hr", jane)
+    apps.set_status(world.engine, ADMIN, world.tick(), hr, AppStatus.INACTIVE)
+    apps.delete(world.engine, ADMIN, world.tick(), hr)
+    check(world, jane)
+    assert world.see(jane).links == []
 
 
 # -- what breaks a chain --------------------------------------------------------------------------------------------------

@@ -337,3 +337,44 @@ def test_the_apps_options_of_the_moment_judge_a_reviewers_link(org: World) -> No
     org.set_policy(hr, calm(confirmation=WAITING, matching=by_badge, mastering=RETURNS))
     org.review(hr, "E1", Verdict.LINK, user_id=jane.id)
     assert org.user(jane.id).status == "ACTIVE"
+
+
+# -- who is ignored and gone ------------------------------------------------------------------------------------------------
+
+
+def test_who_was_absent_while_ignored_does_not_wait_when_ignore_is_taken_back_and_no_delta_makes_them_a_user(org: World) -> None:
+    hr = queue_of(org, person("E1"), person("X"))
+    org.review(hr, "E1", Verdict.IGNORE)
+    org.set_policy(hr, calm())
+    for _ in range(2):
+        run = org.send(hr, [person("X")])
+        assert (org.account(hr, "E1").account, org.account(hr, "E1").ignored) == ("MISSING", True)
+    assert [row.external_id for row in org.changes(run)] == []
+    assert org.review(hr, "E1", Verdict.UNIGNORE).error is None
+    assert org.queue(hr) == {}
+    org.delta(hr, [])
+    assert (org.account(hr, "E1").user_id, org.by_login("e1@example.com")) == (None, None)
+    org.delta(hr, [person("E1", active=True)])
+    assert org.user_of(hr, "E1").login == "e1@example.com"
+
+
+@pytest.mark.parametrize("gone", ["inactive", "absent"])
+@pytest.mark.parametrize("back", [False, True])
+def test_a_return_that_is_ignored_and_goes_again_does_not_wait_when_ignore_is_taken_back(org: World, gone: str, back: bool) -> None:
+    hr = org.app("HR", calm(mastering=master(deactivated=True)))
+    org.send(hr, [person("C1", email="jane@x.org"), person("X")])
+    user = org.user_of(hr, "C1").id
+    org.send(hr, [person("E1", email="jane@x.org"), person("X")])
+    org.delta(hr, [person("C1", email="jane@x.org", active=True)])
+    assert org.queue(hr) == {"C1": ("CONFLICT", "place_taken", ["jane@x.org"])}
+    org.review(hr, "C1", Verdict.IGNORE)
+    left = [person("C1", email="jane@x.org", active=False)] if gone == "inactive" else []
+    for _ in range(2):
+        org.send(hr, [*left, person("E1", email="jane@x.org"), person("X")])
+        assert (set(org.queue(hr)), set(org.queue(hr, ignored=True))) == (set(), {"C1"})
+    if back:
+        org.delta(hr, [person("C1", email="jane@x.org", active=True)])
+    assert org.review(hr, "C1", Verdict.UNIGNORE).error is None
+    assert set(org.queue(hr)) == ({"C1"} if back else set())
+    org.delta(hr, [person("E1", email="jane@x.org", active=False)])
+    assert org.user(user).status == ("ACTIVE" if back else "DEACTIVATED")

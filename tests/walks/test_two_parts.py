@@ -91,6 +91,21 @@ def test_profiles_are_compared_as_they_were_before_the_run(org: World) -> None:
     assert org.change(run, "E3").situation == "CONFLICT"
 
 
+def test_whether_a_new_id_matches_exactly_is_judged_by_the_profile_before_the_run_whatever_the_run_maps_first(org: World) -> None:
+    hr, ad = org.app("HR", calm(mastering=NOTHING, matching=Matching(username=False, email=True))), org.app("AD", calm())
+    org.send(hr, [jane("C1")])
+    org.send(ad, [jane("a1")])
+    user = org.user_of(hr, "C1").id
+    org.send(ad, [jane("a1", email="jane@elsewhere.org")])
+    org.act(user, "suspend")
+    run = org.send(hr, [jane("C1", active=False), jane("E1")])
+    assert [(row.external_id, row.action, row.trigger) for row in org.changes(run)] == [
+        ("C1", "release", None),
+        ("E1", "link", "unsuspend"),
+    ]
+    assert (org.user(user).status, org.user(user).profile["email"]) == ("ACTIVE", "jane@x.org")
+
+
 def test_users_created_in_a_run_are_no_candidates_in_it(org: World) -> None:
     hr = org.app("HR", calm(matching=Matching(allow_partial=True)))
     run = org.send(hr, [jane("E1", email="1@x.org"), jane("E2", email="2@x.org")])
@@ -269,3 +284,17 @@ def test_linking_an_account_that_is_itself_inactive_is_no_return(org: World) -> 
     assert (org.account(hr, "C1").released, org.user(user).status) == (False, "ACTIVE")
     org.delta(hr, [jane("C1", active=True, email="john@example.com")])
     assert org.user(john.id).status == "ACTIVE"
+
+
+def test_who_came_to_the_queue_after_the_run_was_accepted_stays_there(org: World) -> None:
+    hr = org.app("HR", calm(confirmation=Confirmation()))
+    org.send(hr, [person("X")])
+    snapshot = org.begin(hr)
+    org.moment()
+    org.delta(hr, [person("NEW")])
+    org.seal(snapshot, [person("X")])
+    org.work()
+    assert (org.run(snapshot).status, set(org.queue(hr))) == ("COMPLETED", {"NEW", "X"})
+    org.moment()
+    org.send(hr, [person("X")])
+    assert set(org.queue(hr)) == {"X"}
