@@ -24,7 +24,7 @@ from mastering.rules.record import AccountState
 from mastering.store import imports as store
 from mastering.store import tables
 
-AT_ONCE = 2_000
+AT_ONCE = 5_000
 
 
 def apply_batch(ledger: Ledger, run: tables.ImportRun, rows: Sequence[store.ChangeRow], terms_now: Callable[[], Terms]) -> None:

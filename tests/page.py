@@ -1,0 +1,47 @@
+"""A page of `docs/` whose commands are run as they stand: its `sh` blocks by bash in an empty folder, against a server it starts itself.
+
+The page starts `mastering serve &` on port 8000; a test takes any free port instead, and the server ends with the shell.
+"""
+
+from __future__ import annotations
+
+import os
+import re
+import socket
+import subprocess
+import sys
+from collections.abc import Mapping
+from pathlib import Path
+
+DOCS = Path(__file__).parents[1] / "docs"
+_BLOCK = re.compile(r"^```(sh|text)\n(.*?)^```$", re.MULTILINE | re.DOTALL)
+_MARK = "=== end of block ==="
+_SECONDS = 120
+
+
+def blocks(name: str) -> list[tuple[str, str]]:
+    """The `sh` and `text` blocks of a page in order, each as (kind, text)."""
+    return [(kind, text) for kind, text in _BLOCK.findall((DOCS / name).read_text(encoding="utf-8"))]
+
+
+def run(name: str, folder: Path, environment: Mapping[str, str] | None = None) -> list[str]:
+    """Run a page's commands in `folder`; what each `sh` block printed. The first command that fails stops it."""
+    port = _free_port()
+    commands = f"\necho '{_MARK}'\n".join(text for kind, text in blocks(name) if kind == "sh")
+    script = f"set -eu -o pipefail\ntrap 'kill $(jobs -p); wait' EXIT\n{commands}".replace(":8000", f":{port}")
+    clean = {key: value for key, value in os.environ.items() if not key.startswith("MASTERING_")}
+    clean |= {"PATH": f"{Path(sys.executable).parent}{os.pathsep}{os.environ['PATH']}", "MASTERING_PORT": str(port), "COLUMNS": "120"}
+    with (folder / "server.log").open("w+") as log:
+        environment = {**clean, **(environment or {})}
+        command = ["bash", "-c", script]
+        done = subprocess.run(command, check=False, cwd=folder, env=environment, stdout=subprocess.PIPE, stderr=log, timeout=_SECONDS)
+        log.seek(0)
+        assert done.returncode == 0, done.stdout.decode() + log.read()
+    return done.stdout.decode().split(f"{_MARK}\n")
+
+
+def _free_port() -> int:
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        port: int = probe.getsockname()[1]
+        return port

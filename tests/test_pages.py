@@ -1,0 +1,68 @@
+"""The pages that people read: their commands run, their links lead somewhere, and the list of decisions is whole."""
+
+import json
+import os
+import re
+from pathlib import Path
+
+import pytest
+
+from tests import page
+
+ROOT = page.DOCS.parent
+PAGES = sorted([ROOT / "README.md", ROOT / "CHANGELOG.md", *page.DOCS.rglob("*.md")])
+_LINK = re.compile(r"\]\(([^)\s]+)\)")
+_FILE = re.compile(r"`((?:api|bench|docker|docs|mastering|scripts|tests)/[\w./-]*)`")
+_DATA = Path(os.environ.get("HR_DATA") or ROOT.parent / "shared" / "data" / "hr")
+
+
+def test_the_walkthrough_runs_as_it_stands_and_ends_with_who_decided_what_and_why(tmp_path: Path) -> None:
+    *_, held, approved, why = page.run("walkthrough.md", tmp_path)
+    assert '"status":"HELD"' in held
+    assert '"WENT_MISSING"' in held
+    assert json.loads(approved[approved.index('{"id":"00u') :])["status"] == "DEPROVISIONED"
+    newest = json.JSONDecoder().raw_decode(why)[0][0]
+    assert (newest["trigger"], newest["rule"], newest["from"], newest["to"]) == ("deactivate", "when_deactivated", "ACTIVE", "DEACTIVATED")
+    assert newest["facts"]["situation"] == "WENT_MISSING"
+
+
+@pytest.mark.skipif(not _DATA.is_dir(), reason="the public HR samples are not beside this tree, and HR_DATA names no copy of them")
+def test_the_page_on_real_data_prints_what_its_commands_print(tmp_path: Path) -> None:
+    printed = iter(page.run("real-data.md", tmp_path, {"HR_DATA": str(_DATA)}))
+    said = ""
+    compared = 0
+    for kind, text in page.blocks("real-data.md"):
+        if kind == "sh":
+            said = next(printed)
+        else:
+            assert said.strip() == text.strip()
+            compared += 1
+    assert compared == 9
+
+
+@pytest.mark.parametrize("path", PAGES, ids=lambda path: str(path.relative_to(ROOT)))
+def test_every_link_and_every_file_that_a_page_names_is_there(path: Path) -> None:
+    text = path.read_text(encoding="utf-8")
+    links = [link.partition("#")[0] for link in _LINK.findall(text) if not re.match(r"https?:|#", link)]
+    missing = [link for link in links if not (path.parent / link).exists()]
+    missing += [name for name in _FILE.findall(text) if not (ROOT / name).exists()]
+    assert not missing
+
+
+def test_the_list_of_decisions_names_every_record_with_its_own_title() -> None:
+    folder = page.DOCS / "decisions"
+    listed = re.findall(r"^\| \[(\d{4})\]\((\S+)\) \| (.+) \|$", (folder / "README.md").read_text(encoding="utf-8"), re.MULTILINE)
+    records = {
+        record.name: record.read_text(encoding="utf-8").partition("\n")[0].removeprefix(f"# {record.name[:4]}: ")
+        for record in folder.glob("0*.md")
+    }
+    assert sorted(name for _, name, _ in listed) == sorted(records)
+    assert all(name.startswith(number) for number, name, _ in listed)
+    assert {name: title for _, name, title in listed} == records
+
+
+def test_every_decision_says_its_context_what_was_decided_and_what_follows() -> None:
+    wanted = ("## Context", "## Decision", "## Consequences", "## Alternatives")
+    for record in (page.DOCS / "decisions").glob("0*.md"):
+        text = record.read_text(encoding="utf-8")
+        assert [part for part in wanted if f"\n{part}\n" not in text] == [], record.name
