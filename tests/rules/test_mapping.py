@@ -158,7 +158,7 @@ def test_a_mapping_is_refused_with_every_fault_of_every_rule() -> None:
         ("city", 0),
         ("state", None),
         ("login", None),
-        ("manager", None),
+        ("manager", 0),
         ("zipCode", 0),
     ]
 
