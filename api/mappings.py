@@ -40,7 +40,7 @@ class Property(Struct, rename="camel"):
 
 
 class WantedProperty(Struct, rename="camel", forbid_unknown_fields=True):
-    """What to change of an attribute's rule: what is not said stays. A null expression, or nothing at all, takes the attribute out."""
+    """What to change of an attribute's rule: what is not said stays. A null expression takes the attribute out, as null itself does."""
 
     expression: str | UnsetType | None = UNSET
     push_status: PushStatus | None = None
@@ -170,8 +170,7 @@ def _push_status(rule: MappingRule) -> PushStatus:
 
 
 def _edit(wanted: WantedProperty | None) -> Edit | None:
-    """Okta's SDK cannot say null; to take an attribute out it says nothing of it, `{}`."""
-    if wanted is None or wanted.expression is None or (wanted.expression is UNSET and wanted.push_status is None):
+    if wanted is None or wanted.expression is None:
         return None
     create_only = None if wanted.push_status is None else wanted.push_status is PushStatus.DONT_PUSH
     return Edit(None if wanted.expression is UNSET else wanted.expression, create_only)

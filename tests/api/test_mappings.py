@@ -83,7 +83,7 @@ def test_a_deleted_apps_mappings_go_with_it(service: Service) -> None:
         ({"expression": "'x'"}, {"expression": "'x'", "pushStatus": "PUSH"}),
         ({"pushStatus": "DONT_PUSH"}, {"expression": "appuser.city", "pushStatus": "DONT_PUSH"}),
         (None, None),
-        ({}, None),
+        ({}, {"expression": "appuser.city", "pushStatus": "PUSH"}),
         ({"expression": None}, None),
         ({"expression": None, "pushStatus": "PUSH"}, None),
     ],
@@ -165,7 +165,7 @@ def test_create_only_is_applied_when_the_user_is_made_and_never_again(service: S
 # -- trying out -----------------------------------------------------------------------------------------------------------
 
 
-def preview(service: Service, mapping: str, user: str = "jane@example.com", **properties: Any) -> Any:
+def preview(service: Service, mapping: str, user: str = "jane@example.com", /, **properties: Any) -> Any:
     return service.post(f"/mappings/{mapping}/preview", json={"userId": user, "properties": properties})
 
 
