@@ -18,14 +18,13 @@ from mastering.acts import see
 from mastering.catalog.change import changed_parts, changing
 from mastering.errors import Invalid, NotFound
 from mastering.ledger import Actor
-from mastering.remaster import load_sources
+from mastering.remaster import load_sources, outlook
 from mastering.rules.expressions import Value
 from mastering.rules.mapping import Direction, MappingFailure, MappingRule, Profile, compile_mapping
 from mastering.rules.people import Account, User
-from mastering.rules.profile import Update, mastered, moved_login
+from mastering.rules.profile import Update
 from mastering.rules.schema import Schema
 from mastering.store import catalog as store
-from mastering.store import users
 from mastering.store.documents import dump, load
 from mastering.store.engine import reading
 from mastering.store.tables import App, MappingRow
@@ -164,11 +163,7 @@ def _update(session: Session, user: User, account: Account, rules: Sequence[Mapp
     if source is None:
         return Update()
     mapping = compile_mapping(rules, sources.schema)
-    update = mastered(replace(sources, apps={**sources.apps, account.app_id: replace(source, mapping=mapping)}), user)
-    login = None if update.faults else moved_login(user, update.new)
-    if login is not None and users.login_holders(session, [login]):
-        return replace(update, faults=("login: another user holds this login",))
-    return update
+    return outlook(session, replace(sources, apps={**sources.apps, account.app_id: replace(source, mapping=mapping)}), user)
 
 
 def _merged(row: MappingRow, edits: Mapping[str, Edit | None]) -> list[MappingRule]:

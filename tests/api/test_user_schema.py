@@ -312,6 +312,8 @@ def test_a_user_whose_new_profile_would_be_refused_keeps_all_of_the_old_one_and_
     changed(service, base={"department": override(ad)}, code=override(ad))
     assert (profile(service)["department"], "code" in profile(service)) == ("Legal", False)
     assert (profile(service, "kim@example.com")["department"], profile(service, "kim@example.com")["code"]) == ("IT", "ok")
+    assert service.get("/users/jane@example.com/masters")["refused"] == ["code: has 7 characters, the most is 3"]
+    assert service.get("/users/kim@example.com/masters")["refused"] == []
     event = service.last_event(service.get("/users/jane@example.com")["id"])
     assert (event["type"], event["reason"]) == ("user.remaster.rejected", "profile_rejected")
 
