@@ -41,7 +41,7 @@ TASKS = {
     "test": [*LINT, ["pytest"]],
     "lint": LINT,
     "bench": [["python", "-m", "bench"]],
-    "docs": [["python", "scripts/generate_docs.py"]],
+    "docs": [["python", "-m", "scripts.generate_docs"]],
 }
 
 

@@ -16,7 +16,23 @@ from litestar.concurrency import sync_to_thread
 from litestar.types import ControllerRouterHandler
 from prometheus_client import CollectorRegistry
 
-from api import app_users, apps, description, health, imports, logs, mappings, masters, org, policies, review, tokens, user_views, users
+from api import (
+    app_users,
+    apps,
+    description,
+    health,
+    imports,
+    logs,
+    mappings,
+    masters,
+    org,
+    policies,
+    review,
+    tokens,
+    user_schema,
+    user_views,
+    users,
+)
 from api.admission import Admission
 from api.auth import Authentication, authorise
 from api.bodies import StrictRequest
@@ -44,6 +60,7 @@ CONTROLLERS: list[ControllerRouterHandler] = [
     policies.PolicyController,
     masters.MasterController,
     mappings.MappingController,
+    user_schema.UserSchemaController,
     *imports.CONTROLLERS,
     *review.CONTROLLERS,
     org.OrgController,

@@ -28,6 +28,8 @@ _HALF_A_PAIR = re.compile(
 )
 _FAULT = re.compile(r"(?P<message>.*?)(?: - at `\$(?P<place>.*)`)?$", re.DOTALL)
 _FIELD = re.compile(r"Object (?P<what>missing required|contains unknown) field `(?P<name>.*)`$", re.DOTALL)
+_UNNAMED = "[...]"  # how the decoder writes an entry of an object whose keys are free
+_MOST_ENTRIES = 1_000
 _WORDS = {"missing required": "is required", "contains unknown": "is not a field of this resource"}
 
 
@@ -100,6 +102,9 @@ def faults_of(document: Any, kind: Any) -> list[str]:
             msgspec.convert(document, kind)
         except msgspec.ValidationError as fault:
             path, lacking, cause = _told(str(fault))
+            entry = _entry_at_fault(document, path, str(fault), kind) if _UNNAMED in cause else None
+            if entry is not None:
+                path, cause = [*path, entry], cause.replace(_UNNAMED, f".{entry[:100]}", 1)
             if path not in taken_out:
                 causes.append(cause)
             path = path[:-1] if lacking else path
@@ -128,6 +133,31 @@ def _told(fault: str) -> tuple[list[str], bool, str]:
     return [*path, name], what == "missing required", cause
 
 
+def _entry_at_fault(document: Any, path: list[str], fault: str, kind: Any) -> str | None:
+    """The key of the entry, in the object at `path`, that makes the fault: the one that makes it alone, too."""
+    found = _at(document, path)
+    if not isinstance(found, dict) or len(found) > _MOST_ENTRIES:
+        return None
+    for key, value in found.items():
+        try:
+            msgspec.convert(_with(document, path, {key: value}), kind)
+        except msgspec.ValidationError as again:
+            if str(again) == fault:
+                return str(key)
+    return None
+
+
+def _at(document: Any, path: list[str]) -> Any:
+    for step in path:
+        document = document.get(step) if isinstance(document, dict) else None
+    return document
+
+
+def _with(document: Any, path: list[str], part: Any) -> Any:
+    """The document with another part at the end of the path; the original stays as it is."""
+    return {**document, path[0]: _with(document[path[0]], path[1:], part)} if path else part
+
+
 def in_words(message: str) -> str:
     """A decoder's message as the end of a sentence."""
     plain = message.replace("`", "").replace(" | null", "").partition(" - at $")[0]
@@ -136,9 +166,8 @@ def in_words(message: str) -> str:
 
 def _take_out(document: Any, path: list[str]) -> bool:
     """Take the place that a path leads to out of a document; whether there was one."""
-    for step in path[:-1]:
-        document = document.get(step) if isinstance(document, dict) else None
-    if not path or not isinstance(document, dict) or path[-1] not in document:
+    holder = _at(document, path[:-1])
+    if not path or not isinstance(holder, dict) or path[-1] not in holder:
         return False
-    del document[path[-1]]
+    del holder[path[-1]]
     return True

@@ -74,6 +74,8 @@ class MastersView(Struct, rename="camel"):
     others: list[VoiceView]
     attributes: dict[str, AttributeView]
     disagreements: list[StandingView]
+    refused: list[str]
+    """Why the masters' last word on the profile is not in it, attribute by attribute."""
 
 
 def masters_view(found: masters.Masters) -> MastersView:
@@ -94,6 +96,7 @@ def masters_view(found: masters.Masters) -> MastersView:
             StandingView(each.account.app_id, labels[each.account.app_id], each.account.id, each.trigger, each.reason)
             for each in found.disagreements
         ],
+        refused=list(found.refused),
     )
 
 

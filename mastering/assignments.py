@@ -47,7 +47,7 @@ def read(engine: Engine, app_id: str, user_or_account: str) -> Account:
         _require_app(session, app_id)
         user_id = people.user_id_of(session, user_or_account)
         user = people.users(session, [user_id]).get(user_id) if user_id else None
-        found = _of_app(user, app_id) if user else None
+        found = user.account_in(app_id) if user else None
         return found or _by_id(session, app_id, user_or_account)
 
 
@@ -56,7 +56,7 @@ def assign(engine: Engine, actor: Actor, now: datetime, app_id: str, user_id: st
     with changing(engine, now, actor) as ledger:
         _require_app(ledger.session, app_id)
         user = find(ledger, user_id)
-        present = _of_app(user, app_id)
+        present = user.account_in(app_id)
         if present is not None and not present.released and external_id in {None, present.external_id}:
             return present
         account = _choose(ledger, user, app_id, external_id, present)
@@ -75,7 +75,7 @@ def unassign(engine: Engine, actor: Actor, now: datetime, app_id: str, user_id: 
     with changing(engine, now, actor) as ledger:
         _require_app(ledger.session, app_id)
         user = find(ledger, user_id)
-        account = _of_app(user, app_id)
+        account = user.account_in(app_id)
         if account is None or account.released:
             raise NotFound(f"Not found: Resource not found: {user_id} (AppUser)")
         ledger.release(account, user, BY_HAND, "account.unassign")
@@ -100,12 +100,6 @@ def _choose(ledger: Ledger, user: User, app_id: str, external_id: str | None, pr
     if account.situation is not None or account.ignored:
         raise Invalid("Api validation failed: externalId", "externalId: this account is the reviewers' to link; see /api/v1/review")
     return account
-
-
-def _of_app(user: User, app_id: str) -> Account | None:
-    """The user's account of an app: the unreleased one, else the newest."""
-    mine = [account for account in user.links if account.app_id == app_id]
-    return next((account for account in mine if not account.released), max(mine, key=lambda each: each.id, default=None))
 
 
 def _by_id(session: Session, app_id: str, account_id: str) -> Account:

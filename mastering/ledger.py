@@ -148,6 +148,11 @@ class Ledger:
             raise NotFound(f"Not found: Resource not found: {account_id} (AppUser)")
         return self.accounts[account_id]
 
+    def unload(self) -> None:
+        """Let go of what is loaded and written: for walks over everybody, which would otherwise hold everybody at once."""
+        self.users.clear()
+        self.accounts.clear()
+
     # -- users --------------------------------------------------------------------------------------------------------
 
     def create(self, profile: dict[str, Value], why: Why = BY_HAND, *, account: Account | None = None) -> User:
@@ -184,6 +189,13 @@ class Ledger:
         attributes = self._assign(user, new)
         user.last_updated = self.at
         self._user_event(user, kind, why, {}, {"attributes": attributes}, account)
+
+    def forget(self, user: User, names: Collection[str], why: Why = BY_HAND) -> None:
+        """Take attributes out of a user's profile altogether: the user schema has them no more."""
+        gone = [name for name in user.profile if name in names]
+        attributes = {name: {"old": user.profile.pop(name), "new": None} for name in gone}
+        user.last_updated = self.at
+        self._user_event(user, "user.attributes.removed", why, {"removed": gone}, {"attributes": attributes}, None)
 
     def set_hold(self, user: User, hold: Hold | None, why: Why = BY_HAND, *, expired: bool = False) -> None:
         """Set, replace or lift an admin hold (SPEC §7)."""

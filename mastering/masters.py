@@ -1,7 +1,8 @@
 """Who is right about a person, told to whoever asks (SPEC §3; API.md, /users/{id}/masters).
 
 For one user: the masters with an assignment in their order and which of them is the authority; for each attribute its value, its master
-and why; the words that masters said and that were not followed; and, where a dead account still speaks, the way out.
+and why; why the masters' profile is refused, if it is; the words that masters said and that were not followed; and, where a dead account
+still speaks, the way out.
 """
 
 from __future__ import annotations
@@ -15,7 +16,7 @@ from sqlmodel import Session
 
 from mastering.acts import see
 from mastering.clock import wire
-from mastering.remaster import load_sources
+from mastering.remaster import load_sources, outlook
 from mastering.rules.disagreement import ask_again
 from mastering.rules.expressions import Value
 from mastering.rules.people import Account, User
@@ -66,6 +67,8 @@ class Masters:
     voices: tuple[Voice, ...]
     attributes: Mapping[str, Mastered]
     disagreements: tuple[Standing, ...]
+    refused: tuple[str, ...] = ()
+    """Why the masters' last word on the profile cannot be mapped, each reason naming its attribute; the profile keeps its old values."""
 
     @property
     def authority(self) -> Voice | None:
@@ -79,7 +82,8 @@ def masters_of(engine: Engine, now: datetime, id_or_login: str) -> Masters:
         user = see(session, id_or_login)
         sources = load_sources(session, now)
         voices = tuple(sorted((_voice(session, sources, user, account) for account in user.links), key=_order))
-        return Masters(user, voices, _attributes(sources, user), _disagreements(session, sources, user, wire(now)))
+        refused = outlook(session, sources, user).faults
+        return Masters(user, voices, _attributes(sources, user), _disagreements(session, sources, user, wire(now)), refused)
 
 
 def _voice(session: Session, sources: Sources, user: User, account: Account) -> Voice:

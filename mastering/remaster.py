@@ -77,6 +77,15 @@ def _source(session: Session, app_id: str, schema: Schema) -> Source:
     return Source(mapping, compile_username(username.format, username.expression))
 
 
+def outlook(session: Session, sources: Sources, user: User) -> Update:
+    """What the masters' profiles would change in a user's just now, nothing being written; a login that is somebody else's is a fault."""
+    update = mastered(sources, user)
+    login = None if update.faults else moved_login(user, update.new)
+    if login is not None and store.login_holders(session, [login]):
+        return Update(faults=(_LOST[Lost.login_taken],))
+    return update
+
+
 def remap(ledger: Ledger, users: Collection[User], sources: Sources, *, refused: Mapping[str, Lost] | None = None) -> RemasterReport:
     """Map the masters' profiles onto these loaded users, each change and each refusal with its event. `refused` lost their logins already."""
     updates = {user.id: mastered(sources, user) for user in users}

@@ -53,6 +53,8 @@ def _apply(user: User, event: HistoryEvent, body: Mapping[str, Any], values: Map
     if "attributes" in values:
         user.profile.update((name, change["new"]) for name, change in values["attributes"].items())
         user.login = str(user.profile["login"])
+    for name in body.get("removed", ()):
+        user.profile.pop(name, None)
     if event.type in _MOVES or event.type in _HOLDS or "attributes" in values:
         user.last_updated = event.at
     if "account" in body:

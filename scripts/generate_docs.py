@@ -4,7 +4,7 @@
     python3 make.py docs
 
 `docs/lifecycle.md` shows the machines of a user and of an import run, `docs/rules.md` the tables that decide what a record means and what
-follows from it. Nothing on them is decided here: each cell is looked up in a table of `mastering.rules` or answered by `assess` and
+follows from it, `docs/expressions.md` the expression language (`scripts/expression_docs.py`). Nothing on them is decided here: each cell is looked up in a table of `mastering.rules` or answered by `assess` and
 `decide`. Only the sentences are written in this file. A test fails when a page is not what this script would write.
 """
 
@@ -19,9 +19,11 @@ from mastering.rules.matching import Kind
 from mastering.rules.policy import Confirmation, ImportPolicy, Mastering, WhenDeactivated
 from mastering.rules.record import AccountState
 from mastering.rules.runs import ENDED, RUN_MACHINE, RUN_TRANSITIONS, RunStatus, RunTrigger
+from scripts import expression_docs
 
 ROOT = Path(__file__).resolve().parent.parent
 LIFECYCLE, RULES, README = Path("docs/lifecycle.md"), Path("docs/rules.md"), Path("README.md")
+EXPRESSIONS = Path("docs/expressions.md")
 MADE = "<!-- Written by scripts/generate_docs.py from the tables in mastering/rules. Change those, then run: python3 make.py docs -->"
 BLOCK = re.compile(r"(<!-- lifecycle:begin -->\n).*?(<!-- lifecycle:end -->)", re.DOTALL)
 NOTHING = "–"
@@ -86,7 +88,7 @@ def main() -> None:
 
 def pages(root: Path) -> dict[Path, str]:
     """Each generated page and its text; the README is among them where it exists under `root`."""
-    made = {LIFECYCLE: lifecycle_page(), RULES: rules_page()}
+    made = {LIFECYCLE: lifecycle_page(), RULES: rules_page(), EXPRESSIONS: expression_docs.page(MADE)}
     if (root / README).is_file():
         made[README] = with_diagram((root / README).read_text(encoding="utf-8"))
     return made

@@ -1,12 +1,13 @@
 """Connected apps: made, named, switched on and off, deleted (SPEC §3).
 
-A new app is active, has the default policy, masters nobody, and maps every attribute of the user schema from its own of the same name. An
-app that is switched off ranks nowhere; switched on again, it goes last. Only an inactive app that no import is under way for can be
+A new app is active, has the default policy, masters nobody, and maps every attribute of the user schema from its own of the same name, and
+back. An app that is switched off ranks nowhere; switched on again, it goes last. Only an inactive app that no import is under way for can be
 deleted: its accounts are forgotten, each person's history says so, and all history stays.
 """
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Any
@@ -15,10 +16,11 @@ from sqlalchemy import Engine
 
 from mastering.catalog.change import Change, app_not_found, changed_parts, changing
 from mastering.catalog.ranks import settle_rank
+from mastering.catalog.user_schema import overriding
 from mastering.errors import Invalid, WrongState
 from mastering.ids import new_id
 from mastering.ledger import BY_HAND, Actor
-from mastering.rules.mapping import default_rules
+from mastering.rules.mapping import Direction, MappingRule, default_rules
 from mastering.rules.policy import ImportPolicy
 from mastering.store import catalog as store
 from mastering.store.documents import dump, load
@@ -81,10 +83,9 @@ def create(engine: Engine, actor: Actor, now: datetime, form: Form, *, activate:
             created=at,
             last_updated=at,
         )
-        rules = dump(store.properties_of(default_rules(store.schema(change.session))))
-        change.session.add(
-            MappingRow(id=new_id("prm"), source_id=app.id, target_id=store.USER_TYPE_ID, properties=rules, created=at, last_updated=at)
-        )
+        schema = store.schema(change.session)
+        change.session.add(_mapping(app.id, store.USER_TYPE_ID, default_rules(schema, Direction.INBOUND), at))
+        change.session.add(_mapping(store.USER_TYPE_ID, app.id, default_rules(schema, Direction.OUTBOUND), at))
         change.tell_app(app, "app.create", {**_document(app), "status": app.status.value})
     return app
 
@@ -120,6 +121,11 @@ def delete(engine: Engine, actor: Actor, now: datetime, app_id: str) -> None:
             raise WrongState(f"The app {app_id} is active; deactivate it before deleting it")
         if store.has_unfinished_run(change.session, app_id):
             raise WrongState(f"An import of the app {app_id} has not ended; cancel it, or wait for its end, before deleting the app")
+        overridden = overriding(store.schema(change.session), app_id)
+        if overridden:
+            raise WrongState(
+                f"The app {app_id} is named among the masters of {', '.join(overridden)}; take it out of the user schema first"
+            )
         _forget_accounts(change, app_id)
         change.tell_app(app, "app.delete", _document(app))
         change.ledger.flush()
@@ -136,6 +142,11 @@ def _forget_accounts(change: Change, app_id: str) -> None:
         ledger.note_account(account, BY_HAND, "account.forget")
         if account.user_id is not None:
             ledger.users[account.user_id].links.remove(account)
+
+
+def _mapping(source_id: str, target_id: str, rules: Sequence[MappingRule], at: str) -> MappingRow:
+    properties = dump(store.properties_of(rules))
+    return MappingRow(id=new_id("prm"), source_id=source_id, target_id=target_id, properties=properties, created=at, last_updated=at)
 
 
 def _document(app: App) -> dict[str, Any]:

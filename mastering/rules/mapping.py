@@ -1,4 +1,7 @@
-"""Inbound mapping (SPEC §4, §9): what an app's profile says about the user's, and which login it asks for.
+"""Mapping (SPEC §4, §9): what one profile says about another, and which login an app's profile asks for.
+
+Each app has two mappings: the inbound one, from the app's profile (`appuser`) to the user's, and the outbound one, from the user's
+profile (`user`) to the app's. In both, `source` is the profile that is read.
 
 A mapping is a list of rules: target attribute ← expression over the source profile, pushed always or only when the user is created. The
 result names only what the source *carries*, because absent is not null:
@@ -13,13 +16,14 @@ any other expression                            evaluated; an empty result is No
 Most rules are plain references. Those are picked from the source without evaluating anything, which is what makes a mapping cost less
 than decoding the record it is applied to.
 
-Two things a mapping cannot say: an attribute of `user`, as the user is what it makes and no result may depend on what was there before;
-and the login, which is the username format's to give. In a username every part counts: one that is null leaves no login at all.
+Two things an inbound mapping cannot say: an attribute of `user`, as the user is what it makes and no result may depend on what was there
+before; and the login, which is the username format's to give. Outbound it is `appuser` that is made and cannot be read. In a username every part counts: one that is null leaves no login at all.
 """
 
 from collections import abc
 from dataclasses import dataclass
 from datetime import datetime
+from enum import Enum
 from typing import Any, Final, Literal
 
 from mastering.errors import Invalid
@@ -31,6 +35,14 @@ Profile = abc.Mapping[str, Any]
 UsernameOf = abc.Callable[[Profile, Profile], str]
 
 NOBODY: Final[Profile] = {}
+_LONGEST_TARGET: Final = 200
+
+
+class Direction(Enum):
+    """Which way a mapping leads; its value is the profile it reads, as expressions call it."""
+
+    INBOUND = "appuser"
+    OUTBOUND = "user"
 
 
 @dataclass(frozen=True, slots=True)
@@ -40,14 +52,6 @@ class MappingRule:
     target: str
     expression_text: str
     create_only: bool = False
-
-
-@dataclass(frozen=True, slots=True)
-class Mapping:
-    """The inbound mapping of one app, as it is saved."""
-
-    app_id: str
-    rules: tuple[MappingRule, ...]
 
 
 @dataclass(frozen=True, slots=True)
@@ -108,10 +112,11 @@ class _Rules:
 class CompiledMapping:
     """A mapping ready for many records. Made by `compile_mapping`."""
 
-    __slots__ = ("_creating", "_updating", "targets")
+    __slots__ = ("_creating", "_direction", "_updating", "targets")
 
-    def __init__(self, rules: abc.Iterable[tuple[MappingRule, Expression]]) -> None:
+    def __init__(self, rules: abc.Iterable[tuple[MappingRule, Expression]], direction: Direction) -> None:
         compiled = tuple(rules)
+        self._direction = direction
         self.targets = frozenset(rule.target for rule, _ in compiled)
         self._creating = _prepared(compiled)
         self._updating = _prepared(tuple((rule, expression) for rule, expression in compiled if not rule.create_only))
@@ -125,36 +130,40 @@ class CompiledMapping:
                 value = source[name]
                 carried[target] = None if value == "" else value
         if rules.computed:
-            scope = Scope(source, NOBODY, now)
+            inbound = self._direction is Direction.INBOUND
+            scope = Scope(source, NOBODY, now) if inbound else Scope(NOBODY, source, now, source)
             for rule in rules.computed:
                 if _carries(rule, source):
                     carried[rule.target] = _evaluated(rule, scope)
         return carried
 
 
-def compile_mapping(rules: abc.Iterable[MappingRule], schema: Schema) -> CompiledMapping:
+def compile_mapping(rules: abc.Iterable[MappingRule], schema: Schema, direction: Direction = Direction.INBOUND) -> CompiledMapping:
     """The mapping these rules make. Raises `MappingRefused` with every fault of every rule."""
+    inbound = direction is Direction.INBOUND
     compiled: list[tuple[MappingRule, Expression]] = []
     found: list[MappingFault] = []
     targets: set[str] = set()
     for rule in rules:
-        if (message := _target_objection(rule.target, schema, targets)) is not None:
+        message = _target_objection(rule.target, schema) if inbound else _app_target_objection(rule.target)
+        if message is None and rule.target in targets:
+            message = "is mapped twice"
+        if message is not None:
             found.append(MappingFault(rule.target, message))
         targets.add(rule.target)
         expression = _compiled(rule.target, rule.expression_text, found, strict=False)
         if expression is None:
             continue
-        if any(root == "user" for root, _ in expression.references):
-            found.append(MappingFault(rule.target, "an inbound mapping reads the app's profile, not user.…"))
+        found += _reference_faults(rule.target, expression, schema, direction)
         compiled.append((rule, expression))
     if found:
         raise MappingRefused("The mapping cannot be saved.", found)
-    return CompiledMapping(compiled)
+    return CompiledMapping(compiled, direction)
 
 
-def default_rules(schema: Schema) -> tuple[MappingRule, ...]:
-    """The mapping a new app starts with: every attribute but the login from the app's attribute of the same name."""
-    return tuple(MappingRule(name, f"appuser.{name}") for name in schema.attributes if name != "login")
+def default_rules(schema: Schema, direction: Direction = Direction.INBOUND) -> tuple[MappingRule, ...]:
+    """The mapping a new app starts with: every attribute but the login from the other side's attribute of the same name."""
+    return tuple(MappingRule(name, f"{direction.value}.{name}") for name in schema.attributes if name != "login")
 
 
 def compile_username(format: UsernameFormat, expression_text: str | None) -> UsernameOf:
@@ -194,12 +203,29 @@ def _compiled(field: str, text: str, found: list[MappingFault], *, strict: bool)
         return None
 
 
-def _target_objection(target: str, schema: Schema, targets: set[str]) -> str | None:
+def _reference_faults(target: str, expression: Expression, schema: Schema, direction: Direction) -> list[MappingFault]:
+    """References to the profile that the mapping makes; outbound also those to attributes that no user has. An app's may be any."""
+    found = []
+    for (root, name), place in expression.places.items():
+        if root not in {direction.value, "source"}:
+            read, made = ("the app's profile", "user") if direction is Direction.INBOUND else ("the user's profile", "appuser")
+            found.append(MappingFault(target, f"an {direction.name.lower()} mapping reads {read}, not {made}.{name}", place))
+        elif direction is Direction.OUTBOUND and name not in schema.attributes:
+            found.append(MappingFault(target, f"{root}.{name} is not an attribute of the user schema", place))
+    return found
+
+
+def _target_objection(target: str, schema: Schema) -> str | None:
     if target not in schema.attributes:
         return "is not an attribute of the user schema"
-    if target == "login":
-        return "comes from the username format, not from a mapping"
-    return "is mapped twice" if target in targets else None
+    return "comes from the username format, not from a mapping" if target == "login" else None
+
+
+def _app_target_objection(target: str) -> str | None:
+    """An app's attributes are its own affair, a SCIM path among them; but a name has an end, and no blanks around it."""
+    if not 0 < len(target) <= _LONGEST_TARGET or target != target.strip() or not target.isprintable():
+        return f"is no name of an app's attribute: 1 to {_LONGEST_TARGET} printable characters, no blanks around them"
+    return None
 
 
 def _prepared(rules: tuple[tuple[MappingRule, Expression], ...]) -> _Rules:

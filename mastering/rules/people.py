@@ -50,6 +50,11 @@ class User:
     links: list[Account] = field(default_factory=list)
     """The accounts linked to this person, of every app, released ones included."""
 
+    def account_in(self, app_id: str) -> Account | None:
+        """The user's account of an app: the unreleased one, else the newest."""
+        mine = [account for account in self.links if account.app_id == app_id]
+        return next((account for account in mine if not account.released), max(mine, key=lambda each: each.id, default=None))
+
     def held(self, now: str) -> bool:
         """Whether an admin hold binds masters at `now`."""
         return self.hold is not None and self.hold.binds(now)

@@ -14,12 +14,26 @@ import sys
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field, replace
 from enum import Enum
+from functools import lru_cache
 from types import MappingProxyType
 from typing import Any, Final, Literal
 
+from mastering.rules.formats import FORMATS
+
 AttributeType = Literal["string", "boolean", "integer", "number", "array"]
+ItemType = Literal["string", "integer", "number"]
 VARIABLE: Final = re.compile(r"[A-Za-z_][A-Za-z0-9_]{0,99}")
 LARGEST_INTEGER: Final = 2**63 - 1
+LOGIN_PATTERN: Final = re.compile(r"(?!.*--)(?:\.\+|\[(?P<set>(?:[-A-Za-z0-9]|\\[^A-Za-z0-9\s])+)\]\+)")
+"""How Okta writes which characters a login may have: `.+` for any, or a set in brackets, in which signs stand behind a backslash."""
+
+
+class Permission(Enum):
+    """What end users may do with an attribute of their own. It is kept for the clients that ask; end users do not call this service."""
+
+    READ_WRITE = "READ_WRITE"
+    READ_ONLY = "READ_ONLY"
+    HIDE = "HIDE"
 
 
 class MasterKind(Enum):
@@ -40,7 +54,11 @@ class AttributeMaster:
 
 @dataclass(frozen=True, slots=True)
 class Attribute:
-    """One attribute of the profile. Lengths are in characters and bound texts only; `enum` lists what may be said at all."""
+    """One attribute of the profile. Lengths are in characters and bound texts only; `enum` lists what may be said at all.
+
+    Of an array, `items` is the type of its items (None: any scalar), and `enum` lists what an item may be. `titles` are what people call
+    the values of `enum`, in the same order, if they are called anything. `pattern` is of the login alone, as `LOGIN_PATTERN` has it.
+    """
 
     name: str
     title: str
@@ -51,6 +69,13 @@ class Attribute:
     enum: tuple[str | int | float, ...] = ()
     base: bool = False
     master: AttributeMaster = AttributeMaster()
+    titles: tuple[str, ...] = ()
+    items: ItemType | None = None
+    format: str | None = None
+    pattern: str | None = None
+    description: str | None = None
+    permission: Permission = Permission.READ_WRITE
+    scope: Literal["NONE", "SELF"] = "NONE"
 
     def objection(self, value: Any) -> str | None:
         """Why the attribute cannot hold this value, or None if it can. Whether it may be null is the schema's business."""
@@ -59,8 +84,13 @@ class Attribute:
         found = _OBJECTIONS[self.type](self, value)
         if found is None and self.enum:
             said = value if isinstance(value, list) else [value]
-            if any(item not in self.enum for item in said):
+            if any(not _among(item, self.enum) for item in said):
                 return "is not one of the values listed"
+        if found is None and self.format is not None:
+            name, holds = FORMATS[self.format]
+            return None if holds(value) else f"is not {name}"
+        if found is None and self.pattern is not None:
+            return _pattern_objection(self.pattern, value)
         return found
 
 
@@ -86,7 +116,7 @@ class Schema:
         lengths = {
             name: (attribute.min_length, sys.maxsize if attribute.max_length is None else attribute.max_length)
             for name, attribute in self.attributes.items()
-            if attribute.type == "string" and not attribute.enum
+            if attribute.type == "string" and not attribute.enum and attribute.format is None and attribute.pattern is None
         }
         object.__setattr__(self, "lengths", lengths)
 
@@ -101,9 +131,17 @@ class Schema:
             attributes[attribute.name] = replace(attribute, base=False)
         return Schema(attributes)
 
+    def with_changed(self, attribute: Attribute) -> "Schema":
+        """The schema with an attribute in the place of the one of its name. Raises `KeyError` for a name it does not have."""
+        return Schema({**self.attributes, self.attributes[attribute.name].name: attribute})
+
+    def without(self, name: str) -> "Schema":
+        """The schema without an attribute."""
+        return Schema({each: attribute for each, attribute in self.attributes.items() if each != name})
+
     def with_master(self, name: str, master: AttributeMaster) -> "Schema":
         """The schema with one attribute mastered otherwise. Raises `KeyError` for a name it does not have."""
-        return Schema({**self.attributes, name: replace(self.attributes[name], master=master)})
+        return self.with_changed(replace(self.attributes[name], master=master))
 
 
 def faults(schema: Schema, profile: Mapping[str, Any]) -> list[Fault]:
@@ -162,17 +200,38 @@ def _number_objection(attribute: Attribute, value: Any) -> str | None:
 
 
 def _array_objection(attribute: Attribute, value: Any) -> str | None:
-    """A list of texts, numbers and booleans; Okta's arrays hold no lists, objects or nulls."""
+    """A list of texts, numbers and booleans, or of what `items` says; Okta's arrays hold no lists, objects or nulls."""
     if not isinstance(value, list):
         return f"must be a list, not {_kind(value)}"
     for item in value:
-        if isinstance(item, str):
-            found = _characters_objection(item)
-        else:
-            found = None if isinstance(item, bool) else _number_objection(attribute, item)
+        found = _item_objection(attribute, item)
         if found is not None:
             return f"has an item that {found}"
     return None
+
+
+def _item_objection(attribute: Attribute, item: Any) -> str | None:
+    if attribute.items is not None and attribute.items != "string":
+        return _OBJECTIONS[attribute.items](attribute, item)
+    if isinstance(item, str):
+        return _characters_objection(item)
+    if attribute.items is not None:
+        return f"must be text, not {_kind(item)}"
+    return None if isinstance(item, bool) else _number_objection(attribute, item)
+
+
+def _among(value: Any, listed: tuple[str | int | float, ...]) -> bool:
+    """Whether a value is listed; to Python, but to nobody else, true is 1."""
+    return not isinstance(value, bool) and value in listed
+
+
+def _pattern_objection(pattern: str, value: str) -> str | None:
+    return None if _login_characters(pattern).fullmatch(value) else f"has characters that are not among {pattern}"
+
+
+@lru_cache(maxsize=8)
+def _login_characters(pattern: str) -> re.Pattern[str]:
+    return re.compile(pattern, re.DOTALL)
 
 
 def _kind(value: Any) -> str:

@@ -8,7 +8,7 @@ An org that nobody has changed yet has no row: `org` answers with the defaults, 
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from functools import lru_cache
 from typing import Any
 
@@ -16,10 +16,10 @@ import msgspec
 from sqlalchemy import ColumnElement, delete, func, or_, select
 from sqlmodel import Session, col
 
-from mastering.rules.mapping import MappingRule
+from mastering.rules.mapping import Direction, MappingRule
 from mastering.rules.policy import ImportPolicy, OrgSafeguard
-from mastering.rules.runs import ENDED
-from mastering.rules.schema import Attribute, AttributeMaster, Schema, default_schema
+from mastering.rules.runs import ENDED, RunStatus
+from mastering.rules.schema import Attribute, AttributeMaster, Permission, Schema, default_schema
 from mastering.store import tables
 from mastering.store.documents import dump, load
 from mastering.store.tables import App, AppStatus, MappingRow, Org
@@ -55,10 +55,14 @@ def org_safeguard_of(row: Org) -> OrgSafeguard:
 
 @dataclass(frozen=True, slots=True)
 class _SchemaChanges:
-    """How the org's user schema differs from the default one: attributes of its own, and who masters which attribute."""
+    """How the org's user schema differs from the default one: attributes of its own, and what is different about base attributes."""
 
     custom: tuple[Attribute, ...] = ()
     masters: dict[str, AttributeMaster] = field(default_factory=dict)
+    permissions: dict[str, Permission] = field(default_factory=dict)
+    required: dict[str, bool] = field(default_factory=dict)
+    login_pattern: str | None = None
+    last_updated: str | None = None
 
 
 _SCHEMA = msgspec.json.Decoder(_SchemaChanges)
@@ -69,13 +73,38 @@ def schema(session: Session) -> Schema:
     return _schema_from(org(session).user_schema)
 
 
+def schema_last_updated(row: Org) -> str:
+    """When the org's user schema was last changed."""
+    return _SCHEMA.decode(row.user_schema).last_updated or _SINCE_EVER
+
+
+def schema_text(wanted: Schema, at: str) -> str:
+    """A user schema as it is kept: what is different from the default one, and since when."""
+    custom = tuple(attribute for attribute in wanted.attributes.values() if not attribute.base)
+    changes = _SchemaChanges(custom, login_pattern=wanted.attributes["login"].pattern, last_updated=at)
+    for name, default in default_schema().attributes.items():
+        attribute = wanted.attributes[name]
+        if attribute.master != default.master:
+            changes.masters[name] = attribute.master
+        if attribute.permission is not default.permission:
+            changes.permissions[name] = attribute.permission
+        if attribute.required != default.required:
+            changes.required[name] = attribute.required
+    return dump(changes)
+
+
 @lru_cache(maxsize=8)
 def _schema_from(text: str) -> Schema:
     changes = _SCHEMA.decode(text)
-    found = default_schema().with_custom(*changes.custom)
+    found = dict(default_schema().with_custom(*changes.custom).attributes)
     for name, master in changes.masters.items():
-        found = found.with_master(name, master)
-    return found
+        found[name] = replace(found[name], master=master)
+    for name, permission in changes.permissions.items():
+        found[name] = replace(found[name], permission=permission)
+    for name, required in changes.required.items():
+        found[name] = replace(found[name], required=required)
+    found["login"] = replace(found["login"], pattern=changes.login_pattern)
+    return Schema(found)
 
 
 # -- apps ---------------------------------------------------------------------------------------------------------
@@ -113,6 +142,23 @@ def apps(session: Session, wanted: WantedApps, after: str, limit: int) -> list[A
     if wanted.among is not None:
         conditions.append(col(App.id).in_(wanted.among))
     return list(session.execute(select(App).where(*conditions).order_by(col(App.id)).limit(limit)).scalars())
+
+
+def all_apps(session: Session) -> list[App]:
+    """Every app, ascending by id."""
+    return list(session.execute(select(App).order_by(col(App.id))).scalars())
+
+
+def app_ids(session: Session) -> frozenset[str]:
+    """The ids of all apps."""
+    return frozenset(session.execute(select(col(App.id))).scalars())
+
+
+def runs_with_plans(session: Session) -> list[str]:
+    """The ids of imports that have been planned, or are being, and are not applied to the end."""
+    run = tables.ImportRun
+    query = select(col(run.id)).where(col(run.status).in_((RunStatus.PLANNING, RunStatus.HELD, RunStatus.APPLYING)))
+    return list(session.execute(query.order_by(col(run.id))).scalars())
 
 
 def has_unfinished_run(session: Session, app_id: str) -> bool:
@@ -167,6 +213,27 @@ def ranking(session: Session) -> tuple[str, ...]:
 
 
 # -- mappings -----------------------------------------------------------------------------------------------------
+
+
+def all_mappings(session: Session) -> list[MappingRow]:
+    """Every mapping, ascending by id."""
+    return list(session.execute(select(MappingRow).order_by(col(MappingRow.id))).scalars())
+
+
+def direction_of(row: MappingRow) -> Direction:
+    """Which way a mapping leads."""
+    return Direction.OUTBOUND if row.source_id == USER_TYPE_ID else Direction.INBOUND
+
+
+def app_of(row: MappingRow) -> str:
+    """The id of the app on the other side of a mapping."""
+    return row.target_id if direction_of(row) is Direction.OUTBOUND else row.source_id
+
+
+def outbound_rules(session: Session, app_id: str) -> tuple[MappingRule, ...]:
+    """The rules of an app's outbound mapping: what of the user's profile the app is told (SPEC §4)."""
+    query = select(col(MappingRow.properties)).where(col(MappingRow.source_id) == USER_TYPE_ID, col(MappingRow.target_id) == app_id)
+    return rules_of(session.execute(query).scalar_one())
 
 
 def inbound_mapping(session: Session, app_id: str) -> MappingRow:

@@ -5,8 +5,9 @@ Everything here is keyset: a page is asked for by the id it starts after, so tha
 
 from __future__ import annotations
 
-from collections.abc import Collection
+from collections.abc import Collection, Iterator
 from dataclasses import dataclass
+from typing import Any
 
 from sqlalchemy import ColumnElement, or_, select
 from sqlmodel import Session, col
@@ -15,6 +16,7 @@ from mastering.rules.lifecycle import Status
 from mastering.rules.people import User
 from mastering.rules.text import BETWEEN, fold_login, fold_name
 from mastering.store import people, tables
+from mastering.store.documents import load
 
 
 @dataclass(frozen=True, slots=True)
@@ -64,6 +66,27 @@ def unheeded_ids(session: Session, app_id: str | None = None) -> list[str]:
     if app_id is not None:
         query = query.where(col(tables.AppUser.app_id) == app_id)
     return [row[0] for row in session.execute(query.order_by(user_id))]
+
+
+def profiles(session: Session, at_once: int) -> Iterator[tuple[str, dict[str, Any]]]:
+    """Every user's id and profile, ascending by id, read in pieces."""
+    user_id = col(tables.User.id)
+    after = ""
+    while rows := session.execute(select(user_id, col(tables.User.profile)).where(user_id > after).order_by(user_id).limit(at_once)).all():
+        yield from ((row[0], load(row[1])) for row in rows)
+        after = rows[-1][0]
+
+
+def ids_with_attributes(session: Session, names: Collection[str], at_once: int) -> Iterator[list[str]]:
+    """The ids of users whose profiles say something of these attributes, null included; ascending, in pieces."""
+    user_id, profile = col(tables.User.id), col(tables.User.profile)
+    said = or_(*(profile.contains(f'"{name}":', autoescape=True) for name in names))
+    after = ""
+    while rows := session.execute(select(user_id, profile).where(said, user_id > after).order_by(user_id).limit(at_once)).all():
+        found = [row[0] for row in rows if not load(row[1]).keys().isdisjoint(names)]
+        if found:
+            yield found
+        after = rows[-1][0]
 
 
 def ids_with_ended_holds(session: Session, at: str, limit: int) -> list[str]:

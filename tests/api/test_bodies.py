@@ -34,7 +34,11 @@ class Outer(Struct, forbid_unknown_fields=True):
         ({"name": "x", "inner": {}}, ["inner.howMany: is required"]),
         ({"name": "x", "many": [{"howMany": 1}, {"howMany": None}]}, ["many[1].howMany: expected int, got null"]),
         ({"name": "x", "many": [{"more": 1}]}, ["many[0].more: is not a field of this resource"]),
-        ({"name": "x", "named": {"a.b[0]": {"howMany": []}}}, ["named[...].howMany: expected int, got array"]),
+        ({"name": "x", "named": {"a.b[0]": {"howMany": []}}}, ["named.a.b[0].howMany: expected int, got array"]),
+        (
+            {"name": "x", "named": {"a": {"howMany": 1}, "b": {"howMany": "x"}, "c": {"howMany": 1, "z": 1}, "d": 1}},
+            ["named.b.howMany: expected int, got str", "named.c.z: is not a field of this resource", "named.d: expected object, got int"],
+        ),
         (
             {"name": 1, "inner": {"howMany": "x", "note": 3, "why": 1}, "other": 1},
             [

@@ -79,7 +79,7 @@ def test_names_on_the_wire_are_camel_case(service: Service) -> None:
         parameter["name"] for _, _, operation in operations(service) for parameter in operation["parameters"] if parameter["in"] == "query"
     }
     assert fields >= {"externalId", "planHash", "errorSummary"}
-    assert [name for name in fields | asked if not re.fullmatch(r"_?[a-z][A-Za-z]*", name)] == []
+    assert [name for name in fields | asked if not re.fullmatch(r"_?[a-z][A-Za-z]*", name)] == ["$schema"], "JSON Schema's own word"
 
 
 def test_an_import_says_what_bodies_it_takes_and_both_its_answers(service: Service) -> None:

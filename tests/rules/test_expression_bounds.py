@@ -1,5 +1,6 @@
 """The bounds of the expression language: whatever is written, and whatever the profile holds, an evaluation ends soon and small."""
 
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import suppress
 from typing import Any
 
@@ -96,6 +97,10 @@ def test_chains_are_as_long_as_the_text_allows() -> None:
         "Arrays.toCsvString(Arrays.add({appuser.big}, appuser.big))",
         "Arrays.size(Arrays.add(appuser.commas, 1))",
         "Arrays.size(Arrays.flatten(appuser.commas))",
+        "Arrays.size(appuser.commas)",
+        "Arrays.size(Arrays.remove(appuser.crowd, 'x'))",
+        "Arrays.contains(appuser.crowd, 'y')",
+        "Arrays.size(Arrays.flatten(appuser.hollow, appuser.hollow))",
         "9223372036854775807 + 1",
         "'' + appuser.huge",
         "Convert.toNum('1e999')",
@@ -103,9 +108,40 @@ def test_chains_are_as_long_as_the_text_allows() -> None:
     ],
 )
 def test_what_an_expression_makes_is_bounded_even_of_an_enormous_profile(text: str) -> None:
-    profile = {"big": "a" * 5_000_000, "commas": "," * 1_000_000, "huge": 10**5_000}
+    profile = {"big": "a" * 5_000_000, "commas": "," * 1_000_000, "huge": 10**5_000, "crowd": ["x"] * 1_000_000}
+    profile["hollow"] = [[[]] * 9_999] * 9_999
     with pytest.raises(ExpressionFailure):
         value(text, profile)
+
+
+@pytest.mark.parametrize(
+    ("part", "times"),
+    [
+        ("String.len(String.replace(source.text, 'aaaaaaaaab', 'b'))", 65),
+        ("String.len(String.removeSpaces(source.blanks))", 80),
+        ("String.len(String.toUpperCase(source.sharp))", 85),
+        ("Arrays.size(Arrays.remove(source.items, 'x'))", 85),
+        ("Arrays.size(source.commas)", 140),
+    ],
+)
+def test_the_costliest_expression_the_length_allows_is_counted_in_steps_of_its_profile(part: str, times: int) -> None:
+    """No part makes work for the others: nothing is named, so every part costs its own length of text."""
+    profile = {"text": "a" * 10_000, "blanks": "a " * 5_000, "sharp": "ß" * 5_000, "items": ["y"] * 1_000, "commas": "a," * 1_000}
+    whole = " + ".join([part] * times)
+    assert 3_500 < len(whole) <= 4_096
+    assert value(whole, profile) == times * value(part, profile)
+
+
+def test_many_threads_compile_and_evaluate_the_same_texts_at_once() -> None:
+    texts = [f"String.toUpperCase(appuser.name) + '{number}' + String.len(appuser.name)" for number in range(60)]
+
+    def work(name: str) -> list[Any]:
+        return [value(text, {"name": name}) for text in texts]
+
+    names = [f"name{number}" * (number + 1) for number in range(8)]
+    with ThreadPoolExecutor(8) as pool:
+        found = list(pool.map(work, names))
+    assert found == [[f"{name.upper()}{number}{len(name)}" for number in range(60)] for name in names]
 
 
 def test_growth_upon_growth_stops_at_the_bound() -> None:

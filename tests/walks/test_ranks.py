@@ -6,9 +6,9 @@ import pytest
 
 from mastering import users
 from mastering.catalog import apps, mappings, policies, ranks
+from mastering.catalog.mappings import Edit
 from mastering.clock import now
 from mastering.errors import AttributeMastered, Invalid
-from mastering.rules.mapping import MappingRule
 from mastering.rules.policy import ImportPolicy, Mastering, Username, UsernameFormat
 from mastering.store import tables
 from mastering.store.documents import load
@@ -142,7 +142,7 @@ def test_who_would_get_a_login_that_is_taken_keeps_the_whole_old_profile_and_is_
 def test_a_saved_mapping_maps_the_users_of_its_app_again(org: World) -> None:
     hr, _, user = told_by_two(org)
     mapping = mappings.page(org.engine, hr, None, "", 1)[0]
-    mappings.update(org.engine, ADMIN, now(), mapping.id, {"title": MappingRule("title", "String.toUpperCase(appuser.title)")})
+    mappings.update(org.engine, ADMIN, now(), mapping.id, {"title": Edit("String.toUpperCase(appuser.title)")})
     assert org.user(user).profile["title"] == "BY HR"
     assert org.situations(org.send(hr, [said("by HR")])) == {"UNCHANGED": 1}
 

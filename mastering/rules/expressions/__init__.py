@@ -8,6 +8,7 @@ outside; an expression cannot loop, call itself or look at anything but the prof
 bounded. Values are passed on, not copied: who evaluates must not change a list they got.
 """
 
+from collections.abc import Mapping
 from functools import lru_cache
 
 from mastering.rules.expressions.compiler import Compiler, Evaluate, Scope
@@ -21,15 +22,17 @@ __all__ = ["Expression", "ExpressionFailure", "ExpressionSyntaxError", "Scope", 
 class Expression:
     """A compiled expression: call it with a scope, get a value or an `ExpressionFailure`.
 
-    `references` are the attributes it may read, as (profile, attribute), `source` and `appuser` kept apart as they were written.
+    `references` are the attributes it may read, as (profile, attribute), `source` and `appuser` kept apart as they were written, and
+    `places` where each stands first, as an offset from 0.
     `path` is the way to the value if the whole expression is one reference, as in `appuser.name.givenName`, else None.
     """
 
-    __slots__ = ("_evaluate", "path", "references", "text")
+    __slots__ = ("_evaluate", "path", "places", "references", "text")
 
-    def __init__(self, text: str, evaluate: Evaluate, references: frozenset[tuple[str, str]], path: tuple[str | int, ...] | None) -> None:
+    def __init__(self, text: str, evaluate: Evaluate, places: Mapping[tuple[str, str], int], path: tuple[str | int, ...] | None) -> None:
         self.text = text
-        self.references = references
+        self.places = places
+        self.references = frozenset(places)
         self.path = path
         self._evaluate = evaluate
 
@@ -56,4 +59,4 @@ def _compiled(text: str, strict: bool) -> Expression:
     tree = parse(text)
     compiler = Compiler(strict=strict)
     evaluate = compiler.compile(tree)
-    return Expression(text, evaluate, frozenset(compiler.references), tree.keys if isinstance(tree, Reference) else None)
+    return Expression(text, evaluate, compiler.places, tree.keys if isinstance(tree, Reference) else None)

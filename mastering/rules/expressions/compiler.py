@@ -75,11 +75,11 @@ class Scope:
 
 
 class Compiler:
-    """Makes closures of nodes, in one of the two readings of null, and notes every attribute that is referred to."""
+    """Makes closures of nodes, in one of the two readings of null, and notes every attribute that is referred to, and where first."""
 
     def __init__(self, *, strict: bool) -> None:
         self.strict = strict
-        self.references: set[tuple[str, str]] = set()
+        self.places: dict[tuple[str, str], int] = {}
 
     def compile(self, node: Node) -> Evaluate:
         """The function that evaluates this node. Raises `ExpressionSyntaxError` for an unknown function or a wrong number of arguments."""
@@ -127,7 +127,7 @@ class Compiler:
 
     def _reference(self, node: Reference) -> Evaluate:
         first, rest = str(node.keys[0]), node.keys[1:]
-        self.references.add((node.root, first))
+        self.places.setdefault((node.root, first), node.position)
         profile: Callable[[Scope], Mapping[str, Any]] = attrgetter(node.root)
 
         def pick(scope: Scope) -> Value:

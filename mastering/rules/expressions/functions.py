@@ -16,6 +16,7 @@ from typing import Final
 
 from mastering.rules.expressions import countries, times
 from mastering.rules.expressions.values import (
+    MAX_NESTED,
     ExpressionFailure,
     Value,
     as_integer,
@@ -200,16 +201,21 @@ def _get(items: Value, position: Value) -> Value:
 def _flatten(*values: Value) -> Value:
     """One list of all that is in the lists, in order. A pile of half-read lists stands in for recursion, as profiles may nest at will."""
     flat: list[Value] = []
+    opened = 0
     pile: list[Iterator[Value]] = [iter([as_list(value) for value in values])]
     while pile:
         for item in pile[-1]:
             if isinstance(item, list):
+                opened += 1
+                if opened > MAX_NESTED:
+                    raise ExpressionFailure(f"there are more than {MAX_NESTED} lists in it")
                 pile.append(iter(item))
                 break
             flat.append(item)
         else:
             pile.pop()
-    return bounded_items(flat)
+        bounded_items(flat)
+    return flat
 
 
 def _contains_item(items: Value, value: Value) -> Value:

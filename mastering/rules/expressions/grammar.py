@@ -3,7 +3,8 @@ r"""From text to tree: the grammar of the Okta expression language, read by a LA
 The language is the part of Spring's expression language that Okta documents for mappings. Three of its habits surprise:
 
 * a quote inside a text is doubled (`'it''s'`), and a backslash is only a backslash: `"DOMAIN\"` ends where it seems to end;
-* `AND`, `OR`, `NOT`, `TRUE`, `FALSE`, `NULL` may be written in any case; names of attributes and functions may not;
+* `AND`, `OR`, `NOT`, `TRUE`, `FALSE`, `NULL` and the words for the comparisons (`EQ`, `NE`, `LT`, `LE`, `GT`, `GE`) may be written in
+  any case; names of attributes and functions may not;
 * `{1, 2, 3}` is a list, and `x ?: y` is x unless that is null.
 
 `!` holds the next operand only, while the word `not` holds the whole comparison after it: where both readings have a value they agree.
@@ -72,7 +73,7 @@ GRAMMAR: Final = r"""
     _AND.2: /(?i:and)(?!\w)|&&/
     NOT.2: /(?i:not)(?!\w)/
     CONSTANT.2: /(?i:true|false|null)(?!\w)/
-    COMPARISON: "==" | "!=" | "<=" | ">=" | "<" | ">"
+    COMPARISON.2: "==" | "!=" | "<=" | ">=" | "<" | ">" | /(?i:eq|ne|le|ge|lt|gt)(?!\w)/
     BANG: "!"
     PLUS: "+"
     MINUS: "-"
@@ -86,6 +87,7 @@ GRAMMAR: Final = r"""
 """
 
 ROOTS: Final = {"appuser": "appuser", "appUser": "appuser", "user": "user", "source": "source"}  # Okta's own pages spell it both ways
+WORDS: Final = {"eq": "==", "ne": "!=", "lt": "<", "le": "<=", "gt": ">", "ge": ">="}
 Keys = tuple[str | int, ...]
 
 
@@ -202,7 +204,7 @@ class _Builder(Transformer[Token, Node]):
         return Sum(terms[0].position, _depth(terms[0].position, *terms), terms, signs)
 
     def compared(self, left: Node, operator: Token, right: Node) -> Node:
-        return Compared(left.position, _depth(left.position, left, right), str(operator), left, right)
+        return Compared(left.position, _depth(left.position, left, right), WORDS.get(operator.lower(), str(operator)), left, right)
 
     def all(self, *parts: Node) -> Node:
         return AllOf(parts[0].position, _depth(parts[0].position, *parts), parts)

@@ -6,8 +6,8 @@ A value is what JSON can say: null, boolean, number, text, list, object. Four ru
 * **Null is less than everything** when ordered, and is not true when asked for a truth.
 * **Text and number are different things**: `"1" == 1` is false, and ordering one against the other is a failure, not a guess.
   `Convert.toNum` and `Convert.toInt` turn one into the other.
-* **Everything is bounded.** Texts, whole numbers and lists that an expression makes have a largest size; passing on a value of the
-  source untouched is not making one.
+* **Everything is bounded.** Texts, whole numbers and lists that an expression makes have a largest size, and so have the lists that its
+  functions look through; passing on a value of the source untouched is neither.
 """
 
 import math
@@ -18,7 +18,8 @@ Value: TypeAlias = "bool | int | float | str | list[Value] | dict[str, Value] | 
 MAX_SOURCE_LENGTH = 4_096  # characters of an expression
 MAX_DEPTH = 50  # operators, calls and parentheses inside each other
 MAX_TEXT_LENGTH = 100_000  # characters of a text that an expression makes
-MAX_ITEMS = 10_000  # items of a list that an expression makes
+MAX_ITEMS = 10_000  # items of a list that an expression makes, or looks through
+MAX_NESTED = 250_000  # lists inside lists that are opened to make them one
 MAX_INTEGER = 2**63 - 1  # whole numbers are signed 64-bit numbers
 
 
@@ -82,13 +83,14 @@ def as_integer(value: Value) -> int:
 
 
 def as_list(value: Value) -> list[Value]:
-    """A list as it is, text as comma-separated items, null as no items, another scalar as a list of one."""
+    """A list as it is, text as comma-separated items, null as no items, another scalar as a list of one; fails for one beyond the bound."""
     match value:
         case None:
             return []
         case list():
-            return value
+            return bounded_items(value)
         case str():
+            check_items(value.count(",") + 1)
             return [item.strip() for item in value.split(",")] if value else []
     return [value]
 
@@ -145,9 +147,14 @@ def check_length(length: int) -> None:
 
 def bounded_items(items: list[Value]) -> list[Value]:
     """The list, if it is within the bound."""
-    if len(items) > MAX_ITEMS:
-        raise ExpressionFailure(f"the list would have more than {MAX_ITEMS} items")
+    check_items(len(items))
     return items
+
+
+def check_items(count: int) -> None:
+    """Fails for a list of more items than the bound; called before the list is made, where making it could be costly."""
+    if count > MAX_ITEMS:
+        raise ExpressionFailure(f"the list would have more than {MAX_ITEMS} items")
 
 
 def bounded_number(number: float) -> int | float:
