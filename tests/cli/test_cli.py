@@ -3,15 +3,11 @@
 from __future__ import annotations
 
 import json
-import os
 import shlex
-import socket
 import subprocess
 import sys
-import time
 import unicodedata
 from collections.abc import Callable, Iterator, Mapping
-from contextlib import suppress
 from dataclasses import dataclass
 from itertools import count
 from pathlib import Path
@@ -21,8 +17,8 @@ import httpx
 import pytest
 
 from mastering.cli import main
+from tests.process import ROOT, environment, free_port, serving
 
-ROOT = Path(__file__).parents[2]
 CONFIRMED = {"autoConfirmExact": True, "autoConfirmNew": True, "autoActivateNew": True}
 MASTER = {"confirmation": CONFIRMED, "mastering": {"enabled": True}}
 NUMBERS = count(1)
@@ -56,32 +52,11 @@ Run = Callable[..., Ended]
 @pytest.fixture(scope="module")
 def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]:
     folder = tmp_path_factory.mktemp("server")
-    with socket.create_server(("127.0.0.1", 0)) as probe:
-        port = probe.getsockname()[1]
-    command = [sys.executable, "-m", "mastering.cli", "serve", "--port", str(port), "--data-dir", str(folder)]
-    with (folder / "log").open("wb") as log, subprocess.Popen(command, cwd=ROOT, env=environment(), stdout=log, stderr=log) as process:
+    with serving(folder) as port:
         address = f"http://127.0.0.1:{port}"
-        try:
-            await_ready(process, address, folder / "log")
-            token = (folder / "admin-token").read_text().strip()
-            with httpx.Client(base_url=f"{address}/api/v1", headers={"Authorization": f"SSWS {token}"}, trust_env=False) as http:
-                yield Server(address, port, folder, http)
-        finally:
-            process.terminate()
-
-
-def environment(**more: str) -> dict[str, str]:
-    return {**{name: value for name, value in os.environ.items() if not name.startswith("MASTERING_")}, **more}
-
-
-def await_ready(process: subprocess.Popen[bytes], address: str, log: Path) -> None:
-    give_up = time.monotonic() + 60
-    while time.monotonic() < give_up and process.poll() is None:
-        with suppress(httpx.TransportError):
-            if httpx.get(f"{address}/health/ready", trust_env=False).is_success:
-                return
-        time.sleep(0.05)
-    pytest.fail(f"the server did not start: {log.read_text()}")
+        token = (folder / "admin-token").read_text().strip()
+        with httpx.Client(base_url=f"{address}/api/v1", headers={"Authorization": f"SSWS {token}"}, trust_env=False) as http:
+            yield Server(address, port, folder, http)
 
 
 @pytest.fixture
@@ -390,9 +365,7 @@ WRONG = {
 
 @pytest.mark.parametrize(("arguments", "said"), WRONG.values(), ids=WRONG)
 def test_a_wrong_setting_stops_the_server_with_a_sentence_that_names_it(arguments: tuple[str, ...], said: str, tmp_path: Path) -> None:
-    with socket.create_server(("127.0.0.1", 0)) as probe:
-        port = probe.getsockname()[1]
-    ended = serve("--data-dir", str(tmp_path), "--port", str(port), *arguments)
+    ended = serve("--data-dir", str(tmp_path), "--port", str(free_port()), *arguments)
     assert ended.returncode == 2
     assert ended.stderr.startswith(said)
     assert len(ended.stderr.splitlines()) == 1

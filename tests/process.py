@@ -1,0 +1,52 @@
+"""A real server, in a process of its own on a free port of the loopback, for as long as a block lasts."""
+
+from __future__ import annotations
+
+import os
+import socket
+import subprocess
+import sys
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
+from pathlib import Path
+
+import httpx
+import pytest
+
+ROOT = Path(__file__).parents[1]
+
+
+@contextmanager
+def serving(folder: Path) -> Iterator[int]:
+    """The port of a server whose data, admin token (`admin-token`) and log (`log`) are in `folder`."""
+    port = free_port()
+    command = [sys.executable, "-m", "mastering.cli", "serve", "--port", str(port), "--data-dir", str(folder)]
+    with (folder / "log").open("wb") as log, subprocess.Popen(command, cwd=ROOT, env=environment(), stdout=log, stderr=log) as process:
+        try:
+            _await_ready(process, port, folder / "log")
+            yield port
+        finally:
+            process.terminate()
+
+
+def free_port() -> int:
+    """A port that nobody listens on."""
+    with socket.create_server(("127.0.0.1", 0)) as probe:
+        port: int = probe.getsockname()[1]
+    return port
+
+
+def environment() -> dict[str, str]:
+    """The environment without settings of this project."""
+    return {name: value for name, value in os.environ.items() if not name.startswith("MASTERING_")}
+
+
+def _await_ready(process: subprocess.Popen[bytes], port: int, log: Path) -> None:
+    give_up = time.monotonic() + 60
+    while time.monotonic() < give_up and process.poll() is None:
+        with suppress(httpx.TransportError):
+            if httpx.get(f"http://127.0.0.1:{port}/health/ready", trust_env=False).is_success:
+                return
+        time.sleep(0.05)
+    pytest.fail(f"the server did not start: {log.read_text()}")
