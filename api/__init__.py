@@ -16,7 +16,23 @@ from litestar.concurrency import sync_to_thread
 from litestar.types import ControllerRouterHandler
 from prometheus_client import CollectorRegistry
 
-from api import app_users, apps, description, health, imports, logs, mappings, masters, org, policies, review, tokens, user_views, users
+from api import (
+    app_users,
+    apps,
+    description,
+    health,
+    identity_sources,
+    imports,
+    logs,
+    mappings,
+    masters,
+    org,
+    policies,
+    review,
+    tokens,
+    user_views,
+    users,
+)
 from api.auth import Authentication, authorise
 from api.bodies import StrictRequest
 from api.errors import HANDLERS
@@ -43,6 +59,7 @@ CONTROLLERS: list[ControllerRouterHandler] = [
     masters.MasterController,
     mappings.MappingController,
     *imports.CONTROLLERS,
+    identity_sources.SessionController,
     *review.CONTROLLERS,
     org.OrgController,
     tokens.TokenController,

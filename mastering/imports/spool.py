@@ -31,9 +31,9 @@ class Spool:
 
     def add(self, lines: Iterable[Line]) -> None:
         """Take some lines; write the chunk when it is full."""
-        for number, payload in lines:
-            self._lines.append(b"%d %s\n" % (number, payload))
-            self._bytes += len(payload)
+        for line in lines:
+            self._lines.append(pack(line))
+            self._bytes += len(line.payload)
             self.count += 1
             if len(self._lines) >= LINES_PER_CHUNK or self._bytes >= BYTES_PER_CHUNK:
                 self._write()
@@ -50,6 +50,11 @@ class Spool:
         self._seq += 1
         self._lines.clear()
         self._bytes = 0
+
+
+def pack(line: Line) -> bytes:
+    """A line as a chunk holds it."""
+    return b"%d %s\n" % line
 
 
 def unpack(payload: bytes) -> Iterator[Line]:

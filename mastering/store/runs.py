@@ -10,6 +10,7 @@ from sqlmodel import Session, col
 
 from mastering.rules.record import Mode
 from mastering.rules.runs import RunStatus
+from mastering.rules.sessions import IDENTITY_SOURCE
 from mastering.store.tables import ImportRun
 
 _WAITING = (RunStatus.QUEUED, RunStatus.PLANNING, RunStatus.APPLYING)
@@ -93,8 +94,9 @@ def _snapshots(run: ImportRun) -> Select[ImportRun]:
 
 
 def receiving(session: Session) -> Sequence[ImportRun]:
-    """Runs whose body is still coming in, or was when a process died."""
-    return session.execute(select(ImportRun).where(col(ImportRun.status) == RunStatus.RECEIVING)).scalars().all()
+    """Runs whose body is still coming in, or was when a process died. An upload session is open between requests and needs no process."""
+    query = select(ImportRun).where(col(ImportRun.status) == RunStatus.RECEIVING, col(ImportRun.source) != IDENTITY_SOURCE)
+    return session.execute(query).scalars().all()
 
 
 def page(session: Session, app_id: str | None, app_ids: Sequence[str] | None, after: str | None, limit: int) -> Sequence[ImportRun]:
