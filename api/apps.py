@@ -20,7 +20,7 @@ from api.paging import linked
 from mastering.catalog import apps
 from mastering.clock import now
 from mastering.errors import Invalid
-from mastering.store.catalog import WantedApps, policy_of
+from mastering.store.catalog import WantedApps, policy_of, provisioning_of
 from mastering.store.documents import load
 from mastering.store.tables import App, AppStatus
 
@@ -155,7 +155,14 @@ def _features(app: App) -> list[str]:
         found.append("PROFILE_MASTERING")
     if mastering.reactivate_suspended or mastering.reactivate_deactivated:
         found.append("REACTIVATE_USERS")
-    return found
+    outbound = provisioning_of(app)
+    pushed = {
+        "PUSH_NEW_USERS": outbound.create_users,
+        "PUSH_PROFILE_UPDATES": outbound.update_attributes,
+        "PUSH_USER_DEACTIVATION": outbound.deactivate_users,
+        "PUSH_PASSWORD_UPDATES": outbound.password.enabled,
+    }
+    return found + [name for name, on in pushed.items() if on]
 
 
 def _form(data: AppForm) -> apps.Form:

@@ -36,7 +36,13 @@ _PAGE_POLICY = (
 _OPEN = {**PUBLIC, **OTHER_THAN_JSON}
 
 _USER = "/api/v1/users/{user_id}"
-_TAGGED = {_USER, "/api/v1/apps/{app_id}/import-policy", "/api/v1/org/safeguard"}
+_TAGGED = {
+    _USER,
+    "/api/v1/apps/{app_id}/import-policy",
+    "/api/v1/apps/{app_id}/features/INBOUND_PROVISIONING",
+    "/api/v1/apps/{app_id}/features/USER_PROVISIONING",
+    "/api/v1/org/safeguard",
+}
 """What has an `ETag`."""
 _IMPORTS = "/api/v1/apps/{app_id}/imports"
 _REFUSED = {

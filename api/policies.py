@@ -11,7 +11,7 @@ from typing import Any
 import msgspec
 from litestar import Controller, Request, Response, get, put
 from litestar.params import FromPath, JSONBody
-from msgspec import Struct, field
+from msgspec import UNSET, Struct, UnsetType, field
 
 from api.auth import actor_of
 from api.preconditions import etag, expected
@@ -41,10 +41,11 @@ class Firing(_Part):
 
 
 class Schedule(_Part):
-    """When the app is pulled, in full and by delta."""
+    """When the app is pulled, in full and by delta. `enabled` is shown only where it is false: nothing fires then."""
 
     full: Firing | None = None
     incremental: Firing | None = None
+    enabled: bool | UnsetType = UNSET
 
 
 class AttributePair(_Part):
@@ -138,12 +139,17 @@ class PolicyController(Controller):
 
 def policy_from(data: Policy) -> ImportPolicy:
     """The rules' value of a document."""
+    if data.schedule.enabled is UNSET:
+        data.schedule.enabled = True
     return msgspec.convert(data, ImportPolicy, from_attributes=True)
 
 
 def policy_view(policy: ImportPolicy) -> Policy:
     """The document of the rules' value."""
-    return msgspec.convert(policy, Policy, from_attributes=True)
+    view = msgspec.convert(policy, Policy, from_attributes=True)
+    if view.schedule.enabled:
+        view.schedule.enabled = UNSET
+    return view
 
 
 def _answer(app: App) -> Response[Policy]:

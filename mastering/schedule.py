@@ -14,7 +14,7 @@ from sqlalchemy import Engine
 
 from mastering.clock import now, wire
 from mastering.holds import expire_holds
-from mastering.imports import runs
+from mastering.imports import runs, sessions
 from mastering.imports.worker import SERVICE
 from mastering.store import catalog
 from mastering.store.engine import reading
@@ -23,9 +23,13 @@ EVERY = timedelta(seconds=30)
 
 
 def tick(engine: Engine, at: datetime) -> None:
-    """All that is due at an instant: holds that end, uploads that broke off, held plans that nobody decided about, plans nobody reads any more."""
+    """All that is due at an instant.
+
+    Holds that end, uploads that broke off, sessions left open, held plans that nobody decided about, and plans that nobody reads any more.
+    """
     expire_holds(engine, at)
     runs.fail_stalled(engine, SERVICE, at)
+    sessions.expire(engine, at, SERVICE)
     with reading(engine) as session:
         retention = timedelta(days=catalog.org_safeguard(session).held_plan_retention_days)
     runs.cancel_expired(engine, at, SERVICE, wire(at - retention))

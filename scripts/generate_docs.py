@@ -43,6 +43,7 @@ TRIGGERS = {
 
 RUN_TRIGGERS = {
     RunTrigger.seal: "The import has arrived whole.",
+    RunTrigger.close: "Whoever opened the upload session, or an admin, gave it up before it was started.",
     RunTrigger.plan: "It is the run's turn, and a process plans it.",
     RunTrigger.requeue: "That process died. The plan is made anew.",
     RunTrigger.show: "It was a dry run. Its plan can be read.",

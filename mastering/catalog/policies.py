@@ -34,10 +34,18 @@ def anything(_: App) -> None:
 
 def replace(engine: Engine, actor: Actor, now: datetime, app_id: str, policy: ImportPolicy, *, check: Check = anything) -> App:
     """Keep a policy in the place of the one before; raises `NotFound`, what `check` raises, and `Invalid` with one cause per fault."""
+    return revise(engine, actor, now, app_id, lambda _: policy, check=check)
+
+
+def revise(
+    engine: Engine, actor: Actor, now: datetime, app_id: str, wanted: Callable[[ImportPolicy], ImportPolicy], *, check: Check = anything
+) -> App:
+    """Keep what `wanted` makes of the policy that is in force; raises as `replace` does, and what `wanted` raises."""
     with changing(engine, actor, now) as change:
         app = change.app(app_id)
         check(app)
         before = store.policy_of(app)
+        policy = wanted(before)
         _refuse(policy, store.schema(change.session))
         changes = changed_parts(_document(before), _document(policy))
         if changes:

@@ -20,6 +20,7 @@ from mastering.imports.spool import LEASE
 from mastering.ledger import Actor, Ledger
 from mastering.rules.record import Mode
 from mastering.rules.runs import ENDED, RunStatus, RunTrigger, next_run_status
+from mastering.rules.sessions import IDENTITY_SOURCE
 from mastering.store import imports as store
 from mastering.store import runs as run_store
 from mastering.store import tables
@@ -43,33 +44,42 @@ class Order:
 
 def start(engine: Engine, actor: Actor, now: datetime, app_id: str, order: Order) -> str:
     """Begin to receive an import of an active app; the new run's id. Raises `NotFound` or `Invalid`."""
-    run_id = new_id("imp")
+    if order.snapshot_at is not None and order.snapshot_at > wire(now):
+        raise Invalid("Import refused", "snapshotAt: lies in the future")
     with writing(engine) as session:
-        app = session.get(tables.App, app_id, with_for_update=True)
-        if app is None:
-            raise NotFound(f"Not found: Resource not found: {app_id} (AppInstance)")
-        if app.status is not tables.AppStatus.ACTIVE:
-            raise Invalid("Import refused", f"app: {app.label} is inactive; activate it before importing")
-        if order.snapshot_at is not None and order.snapshot_at > wire(now):
-            raise Invalid("Import refused", "snapshotAt: lies in the future")
-        session.add(
-            tables.ImportRun(
-                id=run_id,
-                app_id=app_id,
-                mode=order.mode,
-                source=order.source,
-                status=RunStatus.RECEIVING,
-                dry_run=order.dry_run,
-                allow_empty=order.allow_empty,
-                expected_count=order.expected_count,
-                snapshot_at=order.snapshot_at,
-                started_by=dump(actor.document()),
-                created=wire(now),
-                lease_until=wire(now + LEASE),
-            )
-        )
-        _tell(session, app, actor, now, run_id, "import.start", {"mode": order.mode.value, "dryRun": order.dry_run})
-    return run_id
+        return begin(session, actor, now, importable(session, app_id, lock=True), order).id
+
+
+def importable(session: Session, app_id: str, *, lock: bool = False) -> tables.App:
+    """An app that takes imports; raises `NotFound`, or `Invalid` where it is inactive."""
+    app = session.get(tables.App, app_id, with_for_update=lock)
+    if app is None:
+        raise NotFound(f"Not found: Resource not found: {app_id} (AppInstance)")
+    if app.status is not tables.AppStatus.ACTIVE:
+        raise Invalid("Import refused", f"app: {app.label} is inactive; activate it before importing")
+    return app
+
+
+def begin(session: Session, actor: Actor, now: datetime, app: tables.App, order: Order) -> tables.ImportRun:
+    """A new run of an app that is locked, of which nothing has come yet."""
+    run = tables.ImportRun(
+        id=new_id("imp"),
+        app_id=app.id,
+        mode=order.mode,
+        source=order.source,
+        status=RunStatus.RECEIVING,
+        dry_run=order.dry_run,
+        allow_empty=order.allow_empty,
+        expected_count=order.expected_count,
+        snapshot_at=order.snapshot_at,
+        started_by=dump(actor.document()),
+        created=wire(now),
+        lease_until=wire(now + LEASE) if order.source != IDENTITY_SOURCE else None,
+    )
+    session.add(run)
+    told = {"mode": order.mode.value, "source": order.source, "dryRun": order.dry_run}
+    tell(session, app, actor, now, run.id, "import.start", told)
+    return run
 
 
 def seal(engine: Engine, actor: Actor, now: datetime, run_id: str, count: int) -> None:
@@ -77,17 +87,22 @@ def seal(engine: Engine, actor: Actor, now: datetime, run_id: str, count: int) -
     with writing(engine) as session:
         run = get(session, run_id, lock=True)
         if run.expected_count is not None and run.expected_count != count:
-            _fail(
-                session, actor, now, run, f"expectedCount: {run.expected_count} records were announced, {count} came; nothing was changed"
-            )
+            told = f"expectedCount: {run.expected_count} records were announced, {count} came; nothing was changed"
+            fail(session, actor, now, run, told)
             return
-        app = _app(session, run)
-        app.arrivals += 1
-        run.arrival, run.records, run.sealed, run.lease_until = app.arrivals, count, wire(now), None
-        run.status = next_run_status(run.status, RunTrigger.seal)
-        if run.mode is Mode.FULL and not run.dry_run:
-            _supersede(session, app, actor, now, run)
-        session.add_all([run, app])
+        enqueue(session, actor, now, run, count)
+
+
+def enqueue(session: Session, actor: Actor, now: datetime, run: tables.ImportRun, count: int) -> tables.App:
+    """Give a run that has arrived whole its place in the queue of its app; the app, locked."""
+    app = _app(session, run)
+    app.arrivals += 1
+    run.arrival, run.records, run.sealed, run.lease_until = app.arrivals, count, wire(now), None
+    run.status = next_run_status(run.status, RunTrigger.seal)
+    if run.mode is Mode.FULL and not run.dry_run:
+        _supersede(session, app, actor, now, run)
+    session.add_all([run, app])
+    return app
 
 
 def _supersede(session: Session, app: tables.App, actor: Actor, now: datetime, newer: tables.ImportRun) -> None:
@@ -96,7 +111,7 @@ def _supersede(session: Session, app: tables.App, actor: Actor, now: datetime, n
         held.superseded_by, held.completed = newer.id, wire(now)
         store.drop_chunks(session, held.id)
         session.add(held)
-        _tell(session, app, actor, now, held.id, "import.superseded", {"supersededBy": newer.id})
+        tell(session, app, actor, now, held.id, "import.superseded", {"supersededBy": newer.id})
 
 
 def give_way(session: Session, now: datetime, run: tables.ImportRun) -> None:
@@ -119,7 +134,7 @@ def give_up(engine: Engine, actor: Actor, now: datetime, run_id: str, error: str
             error += f". {run.cursor} of the plan's {run.changes} changes had been made and stay; the next import goes on from there"
         if run.status is RunStatus.PLANNING:
             store.drop_changes(session, run_id)
-        _fail(session, actor, now, run, error)
+        fail(session, actor, now, run, error)
 
 
 def fail_stalled(engine: Engine, actor: Actor, now: datetime, *, all_of_them: bool = False) -> int:
@@ -127,16 +142,17 @@ def fail_stalled(engine: Engine, actor: Actor, now: datetime, *, all_of_them: bo
     with writing(engine) as session:
         stalled = run_store.receiving(session, None if all_of_them else wire(now))
         for run in stalled:
-            _fail(session, actor, now, run, "The upload was interrupted; nothing was changed. Send the import again")
+            fail(session, actor, now, run, "The upload was interrupted; nothing was changed. Send the import again")
     return len(stalled)
 
 
-def _fail(session: Session, actor: Actor, now: datetime, run: tables.ImportRun, error: str) -> None:
+def fail(session: Session, actor: Actor, now: datetime, run: tables.ImportRun, error: str) -> None:
+    """A locked run fails, with a sentence that says why; what was received is forgotten."""
     run.status = next_run_status(run.status, RunTrigger.fail)
     run.error, run.completed, run.lease_until = error, wire(now), None
     store.drop_chunks(session, run.id)
     session.add(run)
-    _tell(session, _app(session, run), actor, now, run.id, "import.failed", {"error": error})
+    tell(session, _app(session, run), actor, now, run.id, "import.failed", {"error": error})
 
 
 def approve(engine: Engine, actor: Actor, now: datetime, run_id: str, plan_hash: str) -> None:
@@ -150,21 +166,23 @@ def approve(engine: Engine, actor: Actor, now: datetime, run_id: str, plan_hash:
             raise PlanChanged("The plan hash quoted is not the hash of this run's plan; read the plan again before approving it")
         run.status, run.approved_by = to, dump(actor.document())
         session.add(run)
-        _tell(session, _app(session, run), actor, now, run_id, "import.approved", {"planHash": plan_hash})
+        tell(session, _app(session, run), actor, now, run_id, "import.approved", {"planHash": plan_hash})
 
 
 def cancel(engine: Engine, actor: Actor, now: datetime, run_id: str) -> None:
-    """Give up a held or waiting run; nothing of it is applied (SPEC §8)."""
+    """Give up a held or waiting run, or an open upload session; nothing of it is applied (SPEC §8)."""
     with writing(engine) as session:
-        _cancel(session, actor, now, get(session, run_id, lock=True))
+        call_off(session, actor, now, get(session, run_id, lock=True))
 
 
-def _cancel(session: Session, actor: Actor, now: datetime, run: tables.ImportRun) -> None:
-    run.status = next_run_status(run.status, RunTrigger.cancel)
+def call_off(session: Session, actor: Actor, now: datetime, run: tables.ImportRun) -> None:
+    """Give up a locked run. Of those that are still received only a session can be: of another run's upload the rest would come all the same."""
+    open_session = run.source == IDENTITY_SOURCE and run.status is RunStatus.RECEIVING
+    run.status = next_run_status(run.status, RunTrigger.close if open_session else RunTrigger.cancel)
     run.completed = wire(now)
     store.drop_chunks(session, run.id)
     session.add(run)
-    _tell(session, _app(session, run), actor, now, run.id, "import.cancelled", {})
+    tell(session, _app(session, run), actor, now, run.id, "import.cancelled", {})
 
 
 def cancel_expired(engine: Engine, now: datetime, actor: Actor, before: str) -> int:
@@ -172,7 +190,7 @@ def cancel_expired(engine: Engine, now: datetime, actor: Actor, before: str) -> 
     with writing(engine) as session:
         expired = [run for run in run_store.held(session) if (run.planned or run.created) < before]
         for run in expired:
-            _cancel(session, actor, now, run)
+            call_off(session, actor, now, run)
     return len(expired)
 
 
@@ -204,7 +222,8 @@ def _app(session: Session, run: tables.ImportRun) -> tables.App:
     return session.get_one(tables.App, run.app_id, with_for_update=True)
 
 
-def _tell(session: Session, app: tables.App, actor: Actor, now: datetime, run_id: str, kind: str, body: dict[str, Any]) -> None:
+def tell(session: Session, app: tables.App, actor: Actor, now: datetime, run_id: str, kind: str, body: dict[str, Any]) -> None:
+    """Write about a run into the history of its app, which is locked."""
     ledger = Ledger(session, now, actor, run_id=run_id)
     ledger.note(app, kind, body)
     ledger.flush()

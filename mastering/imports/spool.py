@@ -48,9 +48,9 @@ class Spool:
 
     def add(self, lines: Iterable[Line]) -> None:
         """Take some lines; write the chunk when it is full. Raises `WrongState` if the run does not receive any more."""
-        for number, payload in lines:
-            self._lines.append(b"%d %s\n" % (number, payload))
-            self._bytes += len(payload)
+        for line in lines:
+            self._lines.append(pack(line))
+            self._bytes += len(line.payload)
             self.count += 1
             if len(self._lines) >= LINES_PER_CHUNK or self._bytes >= BYTES_PER_CHUNK:
                 self._write()
@@ -76,6 +76,11 @@ class Spool:
         self._heard = now()
         if not run_store.receives_on(session, self._run_id, wire(self._heard + LEASE)):
             raise WrongState(f"The import run {self._run_id} does not receive any more; send the import again")
+
+
+def pack(line: Line) -> bytes:
+    """A line as a chunk holds it."""
+    return b"%d %s\n" % line
 
 
 def unpack(payload: bytes) -> Iterator[Line]:

@@ -1,4 +1,4 @@
-"""The "To Okta" page of an app as one frozen value (SPEC §§5-8; API.md, import-policy), and the org's part of the safeguard.
+"""The "To Okta" and "To App" pages of an app as frozen values (SPEC §§5-8, 10; API.md), and the org's part of the safeguard.
 
 A plan is made under the policy of one moment and keeps it; so a policy is a value, never a row that somebody edits meanwhile.
 `faults` says what contradicts what; nothing that has faults is saved.
@@ -43,10 +43,11 @@ class Firing:
 
 @dataclass(frozen=True, slots=True)
 class Schedule:
-    """When the app is pulled, in full and by delta."""
+    """When the app is pulled, in full and by delta. Nothing fires while it is not enabled; what was set is kept."""
 
     full: Firing | None = None
     incremental: Firing | None = None
+    enabled: bool = True
 
 
 @dataclass(frozen=True, slots=True)
@@ -137,6 +138,40 @@ class ImportPolicy:
     safeguard: Safeguard = field(default_factory=Safeguard)
     csv: Csv = field(default_factory=Csv)
     hook_id: str | None = None
+
+
+class PasswordSeed(StrEnum):
+    """Which password an app gets (SPEC §10): the directory's own, or a random one for each user."""
+
+    OKTA = "OKTA"
+    RANDOM = "RANDOM"
+
+
+class PasswordChange(StrEnum):
+    """What follows in the app when a user's password changes."""
+
+    KEEP_EXISTING = "KEEP_EXISTING"
+    CHANGE = "CHANGE"
+
+
+@dataclass(frozen=True, slots=True)
+class PasswordSync:
+    """Whether passwords are pushed, which, and whether a change follows."""
+
+    enabled: bool = False
+    seed: PasswordSeed = PasswordSeed.RANDOM
+    change: PasswordChange = PasswordChange.KEEP_EXISTING
+
+
+@dataclass(frozen=True, slots=True)
+class ProvisioningPolicy:
+    """All that one app's administrator chose about what goes out to it, each switch on its own (SPEC §10). A new app gets nothing."""
+
+    create_users: bool = False
+    update_attributes: bool = False
+    deactivate_users: bool = False
+    exclude_username_updates: bool = False
+    password: PasswordSync = field(default_factory=PasswordSync)
 
 
 def faults(policy: ImportPolicy) -> list[str]:

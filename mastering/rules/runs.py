@@ -1,6 +1,7 @@
 """The life of an import run, as a table like the user's (SPEC §2, last paragraph; API.md, statuses of a run).
 
 A run is received, waits for its turn, is planned, and then either ends (dry run), is held for an admin, or is applied.
+An upload session is open while it is received, for hours perhaps; it alone may be closed before it is sealed.
 PLANNING goes back to QUEUED when the process that planned it died: a plan is computed anew, never continued half-way.
 APPLYING has no way back: a batch that was committed stays, and whoever takes the run over goes on at its cursor.
 """
@@ -32,6 +33,7 @@ class RunTrigger(StrEnum):
     """What moves a run."""
 
     seal = "seal"
+    close = "close"
     plan = "plan"
     requeue = "requeue"
     show = "show"
@@ -46,6 +48,7 @@ class RunTrigger(StrEnum):
 _S = RunStatus
 _MOVES: dict[RunTrigger, dict[RunStatus, RunStatus]] = {
     RunTrigger.seal: {_S.RECEIVING: _S.QUEUED},
+    RunTrigger.close: {_S.RECEIVING: _S.CANCELLED},
     RunTrigger.plan: {_S.QUEUED: _S.PLANNING},
     RunTrigger.requeue: {_S.PLANNING: _S.QUEUED},
     RunTrigger.show: {_S.PLANNING: _S.PLANNED},

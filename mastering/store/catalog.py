@@ -17,7 +17,7 @@ from sqlalchemy import ColumnElement, delete, func, or_, select
 from sqlmodel import Session, col
 
 from mastering.rules.mapping import Direction, MappingRule
-from mastering.rules.policy import ImportPolicy, OrgSafeguard
+from mastering.rules.policy import ImportPolicy, OrgSafeguard, ProvisioningPolicy
 from mastering.rules.runs import ENDED, RunStatus
 from mastering.rules.schema import Attribute, AttributeMaster, Permission, Schema, default_schema
 from mastering.store import tables
@@ -30,6 +30,7 @@ USER_TYPE_ID = "otyMastering00000001"
 
 _SINCE_EVER = "1970-01-01T00:00:00.000Z"
 _POLICY = msgspec.json.Decoder(ImportPolicy)
+_PROVISIONING = msgspec.json.Decoder(ProvisioningPolicy)
 _SAFEGUARD = msgspec.json.Decoder(OrgSafeguard)
 
 
@@ -187,6 +188,11 @@ def delete_app(session: Session, app_id: str) -> None:
 def policy_of(row: App) -> ImportPolicy:
     """The app's import policy."""
     return _POLICY.decode(row.policy)
+
+
+def provisioning_of(row: App) -> ProvisioningPolicy:
+    """The app's policy for what goes out to it (SPEC §10)."""
+    return _PROVISIONING.decode(row.provisioning)
 
 
 def policy_from(text: str) -> ImportPolicy:

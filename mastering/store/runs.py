@@ -11,6 +11,7 @@ from sqlmodel import Session, col
 
 from mastering.rules.record import Mode
 from mastering.rules.runs import RunStatus
+from mastering.rules.sessions import IDENTITY_SOURCE
 from mastering.store.tables import ImportRun
 
 _WAITING = (RunStatus.QUEUED, RunStatus.PLANNING, RunStatus.APPLYING)
@@ -95,8 +96,12 @@ def _snapshots(run: ImportRun) -> Select[ImportRun]:
 
 
 def receiving(session: Session, stalled: str | None = None) -> Sequence[ImportRun]:
-    """Runs whose body is still coming in, locked; of those, if an instant is given, the ones of which nothing was heard in time."""
-    query = select(ImportRun).where(col(ImportRun.status) == RunStatus.RECEIVING).order_by(col(ImportRun.id))
+    """Runs whose body is still coming in, locked; of those, if an instant is given, the ones of which nothing was heard in time.
+
+    An upload session is open between requests and needs no process; it ends by its own clock.
+    """
+    here = (col(ImportRun.status) == RunStatus.RECEIVING) & (col(ImportRun.source) != IDENTITY_SOURCE)
+    query = select(ImportRun).where(here).order_by(col(ImportRun.id))
     if stalled is not None:
         query = query.where(col(ImportRun.lease_until) < stalled)
     return session.execute(query.with_for_update(skip_locked=stalled is not None)).scalars().all()

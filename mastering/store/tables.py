@@ -57,7 +57,7 @@ class Org(SQLModel, table=True):
 
 
 class App(SQLModel, table=True):
-    """A connected application: Okta's generic fields, the import policy, the inbound mapping and its rank among the masters."""
+    """A connected application: Okta's generic fields, the policies of both directions, and its rank among the masters."""
 
     __tablename__: ClassVar[Any] = "apps"
     __table_args__ = (Index("ix_apps_label", "label"),)
@@ -68,6 +68,7 @@ class App(SQLModel, table=True):
     sign_on_mode: str = "BOOKMARK"
     settings: str = Field(default="{}", sa_type=Text)
     policy: str = Field(sa_type=Text)
+    provisioning: str = Field(default="{}", sa_type=Text)
     rank: int | None = None
     arrivals: int = 0
     version: int = 1
@@ -182,7 +183,7 @@ class WaitingWay(SQLModel, table=True):
 
 
 class ImportRun(SQLModel, table=True):
-    """One import of one app, its plan's verdict, and the lease of whoever works on it."""
+    """One import of one app, its plan's verdict, and the lease of whoever works on it. `received`: when a session was last loaded."""
 
     __tablename__: ClassVar[Any] = "import_runs"
     __table_args__ = (Index("ix_import_runs_app", "app_id", "arrival"), Index("ix_import_runs_status", "status", "arrival"))
@@ -209,6 +210,7 @@ class ImportRun(SQLModel, table=True):
     started_by: str = Field(sa_type=Text)
     approved_by: str | None = Field(default=None, sa_type=Text)
     created: str
+    received: str | None = None
     sealed: str | None = None
     planned: str | None = None
     completed: str | None = None

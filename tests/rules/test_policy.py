@@ -14,6 +14,7 @@ from mastering.rules.policy import (
     ImportPolicy,
     Matching,
     OrgSafeguard,
+    ProvisioningPolicy,
     Safeguard,
     Username,
     UsernameFormat,
@@ -28,7 +29,7 @@ PAIR = AttributePair("employeeNumber", "employeeNumber")
 def test_a_new_app_has_the_documented_defaults() -> None:
     assert asdict(ImportPolicy()) == {
         "username": {"format": "EMAIL", "expression": None},
-        "schedule": {"full": None, "incremental": None},
+        "schedule": {"full": None, "incremental": None, "enabled": True},
         "matching": {"username": True, "email": False, "attributes": (), "allow_partial": False},
         "confirmation": {
             "auto_confirm_exact": False,
@@ -45,6 +46,16 @@ def test_a_new_app_has_the_documented_defaults() -> None:
         "safeguard": {"enabled": True, "max_unassigned_percent": 20, "minimum_assignments": 0, "tolerate_unidentified": 0},
         "csv": {"external_id": "externalId", "active": {"column": "active", "values": ("true",)}, "delimiter": ","},
         "hook_id": None,
+    }
+
+
+def test_nothing_goes_out_to_a_new_app() -> None:
+    assert asdict(ProvisioningPolicy()) == {
+        "create_users": False,
+        "update_attributes": False,
+        "deactivate_users": False,
+        "exclude_username_updates": False,
+        "password": {"enabled": False, "seed": "RANDOM", "change": "KEEP_EXISTING"},
     }
 
 

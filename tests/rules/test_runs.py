@@ -10,6 +10,7 @@ from mastering.rules.runs import ENDED, RUN_MACHINE, RUN_TRANSITIONS, RunStatus,
 
 MOVES = {
     ("seal", "RECEIVING"): "QUEUED",
+    ("close", "RECEIVING"): "CANCELLED",
     ("plan", "QUEUED"): "PLANNING",
     ("requeue", "PLANNING"): "QUEUED",
     ("show", "PLANNING"): "PLANNED",
@@ -70,7 +71,7 @@ def test_every_status_can_be_reached_from_the_first_byte() -> None:
 
 
 def test_a_run_that_is_not_sealed_never_gets_to_be_planned_or_applied() -> None:
-    assert {to for (_, status), to in COMPILED.items() if status == "RECEIVING"} == {"QUEUED", "FAILED"}
+    assert {to for (_, status), to in COMPILED.items() if status == "RECEIVING"} == {"QUEUED", "CANCELLED", "FAILED"}
 
 
 def test_a_run_is_applied_only_after_it_was_checked_or_approved() -> None:
