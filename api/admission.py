@@ -10,6 +10,7 @@
 from __future__ import annotations
 
 import re
+from ipaddress import AddressValueError, IPv6Address
 
 import msgspec
 from litestar.enums import ScopeType
@@ -18,7 +19,8 @@ from litestar.types import ASGIApp, HTTPScope, Receive, Scope, Send
 from api.errors import refusal
 from mastering.errors import Invalid, MasteringError, NotFound, UnsupportedMediaType
 
-_HOST = re.compile(rb"(?:[A-Za-z0-9._-]+|\[[0-9A-Fa-f:.]+\])(?::[0-9]{1,5})?|")
+_HOST = re.compile(r"(?:[A-Za-z0-9._-]+|\[(?P<address>[0-9A-Fa-f:.]+)\])(?::(?P<port>[0-9]{1,5}))?")
+_LAST_PORT = 65_535
 
 
 class Admission:
@@ -49,9 +51,21 @@ def _objection(scope: HTTPScope) -> MasteringError | None:
     if b"%00" in query:
         return Invalid("Api validation failed: query", "query: has a NUL character")
     for name, value in scope["headers"]:
-        if name == b"host" and _HOST.fullmatch(value) is None:
+        if name == b"host" and value and not _names_a_host(value.decode("latin-1")):
             return Invalid("Api validation failed: Host", "Host: is not the name of a host")
         if name == b"content-encoding" and value.strip().lower() not in {b"", b"identity"}:
             said = value.decode("latin-1")
             return UnsupportedMediaType(f"Content-Encoding {said[:100]} is not read", "Content-Encoding: send the body as it is")
     return None
+
+
+def _names_a_host(text: str) -> bool:
+    """Whether an address can be built of it: a name or an IP address, and a port there is."""
+    found = _HOST.fullmatch(text)
+    if found is None or int(found["port"] or 0) > _LAST_PORT:
+        return False
+    try:
+        IPv6Address(found["address"] or "::")
+    except AddressValueError:
+        return False
+    return True

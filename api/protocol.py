@@ -26,26 +26,30 @@ _NO_HTTP = "The request is not well-formed HTTP; an address with characters that
 class BoundedHttp(HttpToolsProtocol):
     """One connection. The server is told of it by name: `http="api.protocol:BoundedHttp"`."""
 
-    _in_head = True  # whether the next byte belongs to a request's line and headers
-    _turned = False  # whether a head or a body has ended in the bytes at hand
-    _head = 0  # bytes of a head that has not ended
+    _understood = False  # whether the bytes at hand have ended a head, given a part of a body, or ended a request
+    _pending = 0  # bytes that have not, so far: of a head, or of what may stand between and behind the chunks of a body
 
     def data_received(self, data: bytes) -> None:
         """Take the next bytes; a head that outgrows its bound ends the connection."""
-        self._turned = False
+        self._understood = False
         super().data_received(data)
-        self._head = self._head + len(data) if self._in_head and not self._turned else 0
-        if self._head > MAX_HEAD:
+        self._pending = 0 if self._understood else self._pending + len(data)
+        if self._pending > MAX_HEAD:
             self._refuse(HTTPException(status_code=HTTPStatus.REQUEST_HEADER_FIELDS_TOO_LARGE))
 
     def on_headers_complete(self) -> None:
-        """The head has ended, the body begins."""
-        self._in_head, self._turned = False, True
+        """A head has ended."""
+        self._understood = True
         super().on_headers_complete()
 
+    def on_body(self, body: bytes) -> None:
+        """A part of a body has come."""
+        self._understood = True
+        super().on_body(body)
+
     def on_message_complete(self) -> None:
-        """The body has ended; another request may follow."""
-        self._in_head = self._turned = True
+        """A request has ended; another may follow."""
+        self._understood = True
         super().on_message_complete()
 
     def send_400_response(self, msg: str) -> None:  # noqa: ARG002 - the server's sentence says less than ours

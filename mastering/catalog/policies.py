@@ -24,6 +24,9 @@ from mastering.rules.schema import Schema
 from mastering.store import catalog as store
 from mastering.store.tables import App
 
+_LARGEST = 65_536
+"""Bytes of a policy as it is kept: it is copied into history with every change."""
+
 Check = Callable[[App], None]
 """Looks at the app as it is, before anything is changed, and raises what stands against it: `If-Match`."""
 
@@ -46,7 +49,7 @@ def revise(
         check(app)
         before = store.policy_of(app)
         policy = wanted(before)
-        _refuse(policy, store.schema(change.session))
+        _refuse(policy, store.schema(change.session), now)
         changes = changed_parts(_document(before), _document(policy))
         if changes:
             app.policy = store.policy_text(policy)
@@ -64,8 +67,10 @@ def _document(policy: ImportPolicy) -> dict[str, Any]:
     return told
 
 
-def _refuse(policy: ImportPolicy, schema: Schema) -> None:
-    causes = faults(policy) + _schedule_faults(policy) + _unknown_attributes(policy, schema)
+def _refuse(policy: ImportPolicy, schema: Schema, now: datetime) -> None:
+    causes = faults(policy) + _schedule_faults(policy, now) + _unknown_attributes(policy, schema)
+    if len(store.policy_text(policy)) > _LARGEST:
+        causes.append(f"policy: is larger than {_LARGEST} bytes")
     if policy.username.format is UsernameFormat.CUSTOM and policy.username.expression:
         try:
             compile_username(policy.username.format, policy.username.expression)
@@ -82,19 +87,21 @@ def _unknown_attributes(policy: ImportPolicy, schema: Schema) -> list[str]:
     return [f"matching.attributes: {name} is not an attribute of the user schema" for name in unknown]
 
 
-def _schedule_faults(policy: ImportPolicy) -> list[str]:
+def _schedule_faults(policy: ImportPolicy, now: datetime) -> list[str]:
     firings = {"full": policy.schedule.full, "incremental": policy.schedule.incremental}
-    return [f"schedule.{name}: {fault}" for name, firing in firings.items() if firing is not None and (fault := _firing_fault(firing))]
+    return [f"schedule.{name}: {fault}" for name, firing in firings.items() if firing is not None and (fault := _firing_fault(firing, now))]
 
 
-def _firing_fault(firing: Firing) -> str | None:
+def _firing_fault(firing: Firing, now: datetime) -> str | None:
     """What is wrong with a cron expression of five fields, or with its time zone."""
     try:
         CronTrigger.from_crontab(firing.cron, timezone="UTC")
     except ValueError:
         return "cron: must be a cron expression of five fields, such as 0 * * * *"
     try:
-        CronTrigger.from_crontab(firing.cron, timezone=firing.timezone or "none given")  # an empty one would be this machine's own
+        trigger = CronTrigger.from_crontab(firing.cron, timezone=firing.timezone or "none given")  # "" would be this machine's own
     except (ValueError, KeyError, OSError):
         return f"timezone: {firing.timezone!r} is not the name of a time zone"
+    if trigger.get_next_fire_time(None, now) is None:
+        return "cron: names a day that never comes"
     return None

@@ -170,9 +170,13 @@ def approve(engine: Engine, actor: Actor, now: datetime, run_id: str, plan_hash:
 
 
 def cancel(engine: Engine, actor: Actor, now: datetime, run_id: str) -> None:
-    """Give up a held or waiting run, or an open upload session; nothing of it is applied (SPEC §8)."""
+    """Give up a held or waiting run, or an open upload session; nothing of it is applied (SPEC §8). Raises `WrongState`."""
     with writing(engine) as session:
-        call_off(session, actor, now, get(session, run_id, lock=True))
+        run = get(session, run_id, lock=True)
+        try:
+            call_off(session, actor, now, run)
+        except WrongState as refused:
+            raise WrongState(f"Only a held or waiting import run can be cancelled; this one is {run.status.value}") from refused
 
 
 def call_off(session: Session, actor: Actor, now: datetime, run: tables.ImportRun) -> None:

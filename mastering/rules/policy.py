@@ -232,6 +232,8 @@ def _csv_faults(csv: Csv) -> list[str]:
     columns = (csv.external_id,) if isinstance(csv.external_id, str) else csv.external_id
     if not columns or not all(columns):
         found.append("csv.externalId: name the column, or the columns, that identify a record")
+    if len(set(columns)) < len(columns):
+        found.append("csv.externalId: names a column twice")
     if len(csv.delimiter) != 1 or csv.delimiter in '"\r\n\0':
         found.append("csv.delimiter: must be one character, and not a quote or a line end")
     if csv.active is not None and (not csv.active.column or not csv.active.values):

@@ -379,7 +379,9 @@ def test_a_cancelled_run_changes_nothing_and_lets_the_next_one_go(service: Servi
     assert (waiting["status"], waiting["blockedBy"]) == ("QUEUED", run["id"])
     cancelled = service.post(f"/imports/{run['id']}/lifecycle/cancel")
     assert (cancelled["status"], cancelled["completed"] is not None) == ("CANCELLED", True)
-    assert refusal(service.ask("POST", f"/imports/{run['id']}/lifecycle/cancel")) == (403, "E0000107")
+    again = service.ask("POST", f"/imports/{run['id']}/lifecycle/cancel")
+    assert refusal(again) == (403, "E0000107")
+    assert again.json()["errorSummary"] == "Only a held or waiting import run can be cancelled; this one is CANCELLED"
     assert refusal(service.ask("POST", f"/imports/{run['id']}/lifecycle/approve", json={"planHash": run["planHash"]})) == (403, "E0000107")
     assert service.send(app_id, [], mode="INCREMENTAL")["status"] == "COMPLETED"
     assert service.get("/users/john@example.com")["status"] == "ACTIVE"

@@ -190,6 +190,14 @@ def test_a_head_is_bounded_before_anybody_is_asked_for_a_token(wire: Wire) -> No
         assert answer == b"" or refused(answer) == (431, "E0000003")
 
 
+@pytest.mark.parametrize("behind", [b"0\r\nX-Trailer: ", b"5;extension="])
+def test_what_stands_behind_a_chunk_is_bounded_too(wire: Wire, behind: bytes) -> None:
+    with socket.create_connection(("127.0.0.1", wire.port), timeout=20) as connection:
+        connection.sendall(b"POST /api/v1/apps HTTP/1.1\r\nHost: x\r\nTransfer-Encoding: chunked\r\n\r\n" + behind)
+        with pytest.raises(ConnectionError):
+            connection.sendall(b"x" * 20_000_000)
+
+
 def test_a_body_of_any_size_is_no_head(wire: Wire) -> None:
     app_id, body = wire.source(), lines(*PEOPLE) + b"\n" * 3_000_000
     path = f"/api/v1/apps/{app_id}/imports?mode=FULL".encode()

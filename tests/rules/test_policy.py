@@ -161,6 +161,7 @@ def test_held_plans_are_kept_for_a_day_at_least_and_not_for_ever(days: int, refu
         (Csv(external_id=""), "csv.externalId"),
         (Csv(external_id=()), "csv.externalId"),
         (Csv(external_id=("company", "")), "csv.externalId"),
+        (Csv(external_id=("number", "company", "number")), "csv.externalId"),
         (Csv(delimiter=""), "csv.delimiter"),
         (Csv(delimiter=";;"), "csv.delimiter"),
         (Csv(delimiter='"'), "csv.delimiter"),
