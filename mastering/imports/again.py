@@ -21,8 +21,21 @@ from mastering.rules.claims import Lost
 from mastering.rules.decision import Action, Situation
 from mastering.rules.matching import Crowd, correlate
 from mastering.rules.people import Account
-from mastering.rules.plan import Change, Found, Prepared, Terms, give_up, plan_absence, plan_linked, plan_unlinked, prepare, put_off
-from mastering.rules.record import Record
+from mastering.rules.plan import (
+    Change,
+    Found,
+    Prepared,
+    Terms,
+    give_up,
+    plan_absence,
+    plan_linked,
+    plan_unknown,
+    plan_unlinked,
+    plan_withdrawal,
+    prepare,
+    put_off,
+)
+from mastering.rules.record import AccountState, Record
 from mastering.rules.text import fold_login
 from mastering.store import imports as store
 from mastering.store import people, tables
@@ -31,6 +44,7 @@ from mastering.store.documents import dump, load
 _OF_NOBODY = frozenset({Situation.UNMATCHED, Situation.EXACT, Situation.PARTIAL, Situation.AMBIGUOUS, Situation.INACTIVE_UNKNOWN})
 _STANDS = frozenset({Action.wait, Action.withdraw, Action.ignore, Action.reject})
 """What moves nobody and stays right whatever others do: a row in the queue is matched again when the run is over."""
+_LEAVES = frozenset({Situation.WITHDRAWN, Situation.INACTIVE_UNKNOWN})
 _NAMED = frozenset({Action.create, Action.link, Action.release})
 """What the plan must have named."""
 
@@ -147,6 +161,8 @@ class Again:
             return None
         if _arrives(planned):
             return self._matched(seq, planned, account)
+        if account is not None and planned.decision.situation in _LEAVES:
+            return self._left(planned, account)
         if account is None or account.user_id is None or planned.decision.action in _STANDS:
             return planned
         user = self._ledger.users[account.user_id]
@@ -159,6 +175,17 @@ class Again:
         if fresh is not None and planned.effect.get("digest", "") is None:  # the record could not be used in full
             fresh.effect["digest"], fresh.detail = None, fresh.detail or planned.detail
         return fresh
+
+    def _left(self, planned: Change, account: Account) -> Change | None:
+        """A row whose account is gone leaves the queue, unless a reviewer ignores it by now."""
+        user = self._ledger.users.get(account.user_id or "")
+        if user is not None and "active" in planned.effect:
+            return plan_linked(self._terms, _record(planned, account), account, user)
+        if user is not None:
+            return plan_absence(self._terms, account, user)
+        if planned.effect.get("account") == AccountState.MISSING:
+            return plan_withdrawal(account)
+        return plan_unknown(_record(planned, account), account)
 
     def _matched(self, seq: int, planned: Change, account: Account | None) -> Change | None:
         """A row about to link or create, correlated with those it was matched with and those whom others have changed since."""

@@ -132,8 +132,10 @@ class Org:
             assert not before[user.id].held(run.planned or "")
 
     def means_nothing_the_second_time(self, run: tables.ImportRun, mode: Mode, records: list[dict[str, Any]]) -> None:
+        """Unless something of it waits, or was rejected and is tried again."""
         rows = self.world.changes(run)
-        if any(row.action in _QUIET or row.situation == "INACTIVE_UNKNOWN" for row in rows) or self.world.queue(run.app_id):
+        unfinished = any(row.action in _QUIET or row.detail is not None or row.situation == "INACTIVE_UNKNOWN" for row in rows)
+        if unfinished or self.world.queue(run.app_id):
             return
         people_before, told = self.users(), self.told()
         again = self.world.send(run.app_id, records, mode, allow_empty=True)

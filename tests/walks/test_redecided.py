@@ -12,7 +12,7 @@ from mastering.catalog import policies, ranks
 from mastering.clock import now
 from mastering.holds import Terms
 from mastering.review import Verdict
-from mastering.rules.policy import ImportPolicy, Matching, Safeguard, WhenDeactivated
+from mastering.rules.policy import Confirmation, ImportPolicy, Matching, Safeguard, WhenDeactivated
 from mastering.store import catalog, tables
 from mastering.store import runs as run_store
 from mastering.store.documents import load
@@ -337,3 +337,43 @@ def test_the_percentages_are_not_asked_again_when_a_plan_is_approved(org: World)
     org.set_org(max_unassigned_percent=0)
     org.approve(run)
     assert (org.user(user).status, org.run(run.id).status) == ("DEACTIVATED", "COMPLETED")
+
+
+# -- what reviewers do meanwhile --------------------------------------------------------------------------------------------
+
+
+GONE: dict[str, list[dict[str, Any]]] = {"absent": [], "inactive": [person("W", active=False)]}
+
+
+@pytest.mark.parametrize("gone", GONE.values(), ids=GONE)
+def test_who_is_ignored_meanwhile_stays_ignored_and_it_can_be_taken_back(org: World, gone: list[dict[str, Any]]) -> None:
+    hr = org.app("HR", calm())
+    org.send(hr, [person("E1"), person("X")])
+    org.set_policy(hr, calm(confirmation=Confirmation()))
+    org.delta(hr, [person("W")])
+    org.moment()
+    run = held(org, hr, [person("E1", active=False), person("X"), *gone])
+    assert org.change(run, "W").situation == "WITHDRAWN"
+    assert org.review(hr, "W", Verdict.IGNORE).error is None
+    org.approve(run)
+    assert (org.queue(hr), set(org.queue(hr, ignored=True))) == ({}, {"W"})
+    assert org.account(hr, "W").account == ("INACTIVE" if gone else "MISSING")
+    assert org.review(hr, "W", Verdict.UNIGNORE).error is None
+    assert (org.queue(hr), org.queue(hr, ignored=True)) == ({}, {})
+    org.delta(hr, [person("W", active=True)])
+    assert set(org.queue(hr)) == {"W"}
+
+
+@pytest.mark.parametrize("gone", GONE.values(), ids=GONE)
+def test_who_is_asked_about_again_meanwhile_leaves_the_queue_as_the_snapshot_says(org: World, gone: list[dict[str, Any]]) -> None:
+    hr = org.app("HR", calm())
+    org.send(hr, [person("E1"), person("X")])
+    org.set_policy(hr, calm(confirmation=Confirmation()))
+    org.delta(hr, [person("W")])
+    org.review(hr, "W", Verdict.IGNORE)
+    org.moment()
+    run = held(org, hr, [person("E1", active=False), person("X"), *gone])
+    assert org.review(hr, "W", Verdict.UNIGNORE).error is None
+    assert set(org.queue(hr)) == {"W"}
+    org.approve(run)
+    assert (org.queue(hr), org.account(hr, "W").ignored) == ({}, False)
