@@ -1,4 +1,4 @@
-"""`Idempotency-Key`: the same POST sent twice is done once and answered the same (API.md, habits; docs/decisions/0011).
+"""`Idempotency-Key`: the same POST sent twice is done once and answered the same (API.md, habits).
 
 A key belongs to the token that sends it and is good for 24 hours from when it was first taken:
 
