@@ -1,4 +1,4 @@
-"""The description of the API: `/openapi.json`, and `/docs`, the page that draws it.
+"""The description of the API: `/openapi.json`, and `/docs`, the page that draws it (docs/decisions/0022).
 
 Both ask for no token and hold no data: they are the same on every server. The page and its files come from this package and lead to
 nothing outside; its policy lets a browser load scripts, styles and data from this server alone. The framework's own pages are left out.
@@ -79,6 +79,16 @@ _IMPORT_BODY = {
 }
 
 
+_ABOUT = """Imports from ranked sources decide who is active, suspended, deactivated or pending, and the history says why.
+
+**To try calls from this page:** press *Authorize* and enter `SSWS`, a blank, and a token. The first start of the server writes an
+administrator's token to `admin-token` in its data directory; `mastering token create` makes others.
+
+Paths and shapes are Okta's where Okta has them. Every answer that is not 2xx is one envelope with `errorCode`, `errorSummary` and causes;
+lists are paged by the `Link` header."""
+_HOW_TO_AUTHORISE = "Enter the word SSWS, a blank, and the token: `SSWS 00abc…`. `Bearer` in the place of SSWS does as well."
+
+
 class _NoPages(Router):
     """Where the framework would put its own pages: nowhere."""
 
@@ -90,13 +100,11 @@ class _NoPages(Router):
 CONFIG = OpenAPIConfig(
     title="Profile mastering and user lifecycle",
     version="1",
-    description="Imports from ranked sources decide who is active, suspended, deactivated or pending, and the history says why.",
+    description=_ABOUT,
     license=License(name="MIT", identifier="MIT"),
     components=Components(
         security_schemes={
-            "token": SecurityScheme(
-                type="apiKey", name="Authorization", security_scheme_in="header", description="The word SSWS, a blank, and the token."
-            )
+            "token": SecurityScheme(type="apiKey", name="Authorization", security_scheme_in="header", description=_HOW_TO_AUTHORISE)
         }
     ),
     security=[{"token": []}],

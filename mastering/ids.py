@@ -11,7 +11,7 @@ import time
 _ALPHABET = "0123456789ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz"
 _PAIRS = tuple(high + low for high in _ALPHABET for low in _ALPHABET)
 _PAIR = len(_PAIRS)
-_CHANCE = _PAIR**4
+_SQUARE, _CUBE, _CHANCE = _PAIR**2, _PAIR**3, _PAIR**4
 
 
 def new_id(kind: str) -> str:
@@ -23,7 +23,8 @@ def new_ids(kind: str, count: int) -> list[str]:
     """`count` new identifiers in ascending order."""
     stamp = kind + _digits(time.time_ns() // 1_000_000, 5)[1:]
     start = secrets.randbelow(_CHANCE - count)
-    return [stamp + _digits(start + n, 4) for n in range(count)]
+    numbers = range(start, start + count)
+    return [stamp + _PAIRS[n // _CUBE] + _PAIRS[n // _SQUARE % _PAIR] + _PAIRS[n // _PAIR % _PAIR] + _PAIRS[n % _PAIR] for n in numbers]
 
 
 class Ids:
@@ -43,7 +44,7 @@ class Ids:
 
 
 def _digits(number: int, pairs: int) -> str:
-    """A number to base 62, two digits at a time: ids are made by the hundred thousand."""
+    """A number to base 62, two digits at a time."""
     text = ""
     for _ in range(pairs):
         number, pair = divmod(number, _PAIR)

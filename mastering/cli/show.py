@@ -49,6 +49,20 @@ REASONS = {
 }
 """What is behind a reason's name; one that is not here is shown as it is."""
 
+SITUATIONS = {
+    "WENT_INACTIVE": "the app calls the account inactive",
+    "WENT_MISSING": "a full import came without the account",
+    "CAME_BACK": "the account is active again",
+    "UNMATCHED": "nobody here it could be",
+    "EXACT": "exactly one match, not confirmed yet",
+    "PARTIAL": "only the name is the same",
+    "AMBIGUOUS": "several people fit equally well",
+    "CONFLICT": "the match or the login is spoken for",
+}
+"""What is behind a situation's name, where a person's account or its place in the queue hangs on it."""
+
+_OF_ACCOUNTS = {"WENT_INACTIVE", "WENT_MISSING", "CAME_BACK"}
+
 _COMES_BACK_AS = {
     "require_activation": "not exactly who left, or not active before: somebody has to look",
     "reactivate": "exactly who left",
@@ -80,7 +94,7 @@ def run_summary(run: Run, label: str) -> Group:
     head = words(
         f"{run.mode} {kind} of ", words(label, style="bold"), f" {run.id}: ", words(run.status, style=RUN_STYLE.get(run.status, ""))
     )
-    parts: list[Text | Table] = [words(head, f"  ({run.records:,} records{took})")]
+    parts: list[Text | Table] = [words(head, f"  ({run.records:,} {'record' if run.records == 1 else 'records'}{took})")]
     if run.error:
         parts.append(words(run.error, style="red"))
     if run.superseded_by:
@@ -156,10 +170,11 @@ def change_group(action: str, rows: Sequence[Change], total: int, *, most: int |
 
 def _change_table(rows: Sequence[Change], *, told: str | None) -> Table:
     """Whom, what moves, what the import said, and why, but for the rule that has been told."""
-    table = grid("  who", "status", "situation", "why")
-    for row in rows:
+    reasons = [_why(row, told) for row in rows]
+    table = grid("  who", "status", "situation", *(["why"] if any(reasons) else []))
+    for row, why in zip(rows, reasons, strict=True):
         who = words("  ", row.login or row.external_id or f"line {row.line}")
-        table.add_row(who, move_text(row.from_, row.to), words(row.situation), lines(_why(row, told)))
+        table.add_row(who, move_text(row.from_, row.to), words(row.situation), *([lines(why)] if any(reasons) else []))
     return table
 
 
@@ -170,6 +185,8 @@ def _rule(rule: str | None) -> Text:
 def _why(row: Change, told_rule: str | None) -> list[Text]:
     """Why a row is decided so, and what it changes beside the status."""
     told = [_rule(row.rule)] if row.rule in RULES and row.rule != told_rule else []
+    if row.from_ is not None and row.situation in _OF_ACCOUNTS:
+        told.append(words(SITUATIONS[row.situation]))
     if row.action in _COMES_BACK_AS:
         told.append(words(_COMES_BACK_AS[row.action]))
     told += _reason(row.reason, row.situation)
@@ -197,12 +214,12 @@ def _value(value: object) -> Text:
 
 def waiting(accounts: Iterable[Waiting], labels: Mapping[str, str]) -> Table:
     """Accounts that wait for review, why, and who they could be. `labels` names the apps by id."""
-    table = grid("account", "app", "name", "situation", "could be", "id")
+    table = grid("external id", "app", "name", "waits as", "why", "could be", "id")
     for account in accounts:
-        because = [words(account.situation), *_reason(account.reason, account.situation)]
+        why = _reason(account.reason, account.situation) or [words(SITUATIONS.get(account.situation or "", ""))]
         people = [words(user.login, " (", status_text(user.status), ")") for user in account.candidates] or [words("–")]
         app = labels.get(account.app_id, account.app_id)
-        cells = (words(account.external_id), words(app), name(account.profile), lines(because), lines(people))
+        cells = (words(account.external_id), words(app), name(account.profile), words(account.situation), lines(why), lines(people))
         table.add_row(*cells, words(account.app_user_id, style="dim"))
     return table
 

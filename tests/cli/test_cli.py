@@ -245,8 +245,8 @@ def test_who_waits_is_listed_with_everybody_it_could_be(server: Server, run: Run
     app = server.app({"matching": {"username": True}})
     run("import", records(tmp_path, "other.ndjson", "vera", "walt"), "--app", app)
     told = " ".join(run("review", "--app", app).out.split())
-    assert "Vera Example EXACT vera@example.com (Active)" in told
-    assert "Walt Example UNMATCHED –" in told
+    assert "Vera Example EXACT exactly one match, not confirmed yet vera@example.com (Active)" in told
+    assert "Walt Example UNMATCHED nobody here it could be –" in told
 
 
 def test_apps_are_listed_with_rank_and_last_import(server: Server, run: Run, tmp_path: Path) -> None:
