@@ -12,7 +12,7 @@
     ├── AttributeMastered         a write to an attribute that a master supplies        403 E0000023
     ├── WrongState                the run is not in the state the call needs            403 E0000107
     ├── NotFound                  no such thing                                         404 E0000007
-    ├── UnsupportedMediaType      a content type nobody here reads                      415 E0000022
+    ├── UnsupportedMediaType      a content type nobody here reads                      415 E0000021
     ├── PlanChanged               the plan hash quoted is not this plan's               409 M0000001
     ├── KeyReused                 an idempotency key came back with another body        409 M0000002
     ├── PreconditionFailed        If-Match does not fit                                 412 E0000231
