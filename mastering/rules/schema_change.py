@@ -87,8 +87,19 @@ def tightened(before: Attribute | None, after: Attribute) -> bool:
 def remasters(before: Schema, after: Schema) -> bool:
     """Whether masters' profiles have to be mapped again: an attribute is mastered otherwise, or may hold what it could not."""
     return any(
-        (old := before.attributes.get(name)) is not None and (old.master != attribute.master or _limits(old) != _limits(attribute))
+        (old := before.attributes.get(name)) is not None and (old.master != attribute.master or _loosened(old, attribute))
         for name, attribute in after.attributes.items()
+    )
+
+
+def _loosened(before: Attribute, after: Attribute) -> bool:
+    """Whether a value that was refused might fit now."""
+    return (
+        (before.required and not after.required)
+        or after.min_length < before.min_length
+        or (before.max_length is not None and (after.max_length is None or after.max_length > before.max_length))
+        or (bool(before.enum) and not (after.enum and set(after.enum) <= set(before.enum)))
+        or any(old is not None and old != new for old, new in zip(_limits(before)[4:], _limits(after)[4:], strict=True))
     )
 
 

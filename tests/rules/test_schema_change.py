@@ -302,6 +302,31 @@ def test_profiles_are_mapped_again_where_a_master_changes_and_not_where_an_attri
     assert not remasters(before, custom(before, x={"title": "Y"}))
 
 
+@pytest.mark.parametrize(
+    ("before", "after", "again"),
+    [
+        ({"required": True}, {"required": False}, True),
+        ({"required": False}, {"required": True}, False),
+        ({"minLength": 3}, {"minLength": 2}, True),
+        ({"minLength": 2}, {"minLength": 3}, False),
+        ({"maxLength": 3}, {"maxLength": 4}, True),
+        ({"maxLength": 3}, {"maxLength": None}, True),
+        ({"maxLength": 3}, {"maxLength": 2}, False),
+        ({"maxLength": None}, {"maxLength": 2}, False),
+        ({"enum": ["a"]}, {"enum": ["a", "b"]}, True),
+        ({"enum": ["a"]}, {"enum": None}, True),
+        ({"enum": ["a", "b"]}, {"enum": ["b"]}, False),
+        ({"enum": None}, {"enum": ["b"]}, False),
+        ({"format": "email"}, {"format": None}, True),
+        ({"format": "email"}, {"format": "uri"}, True),
+        ({"format": None}, {"format": "uri"}, False),
+    ],
+)
+def test_profiles_are_mapped_again_where_what_was_refused_might_fit(before: Any, after: Any, again: bool) -> None:
+    schema = custom(x={"title": "X", "type": "string", **before})
+    assert remasters(schema, custom(schema, x=after)) is again
+
+
 def test_there_is_an_end_to_attributes() -> None:
     many = {f"x{number}": {"title": "X", "type": "string"} for number in range(MOST_CUSTOM + 1)}
     assert refused(Wish({}, many)) == [f"definitions.custom.properties: a schema has at most {MOST_CUSTOM} custom attributes"]
