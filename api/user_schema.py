@@ -201,7 +201,7 @@ def _view(request: Request[Any, Any, Any], seen: user_schema.Seen) -> SchemaView
         definitions={"base": _subschema(seen, base=True), "custom": _subschema(seen, base=False)},
         type="object",
         properties={"profile": {"allOf": [{"$ref": "#/definitions/base"}, {"$ref": "#/definitions/custom"}]}},
-        links={"self": {"href": address, "method": "GET"}, "type": {"href": address.replace("schemas", "types")}},
+        links={"self": {"href": address, "method": "GET"}},
     )
 
 

@@ -15,7 +15,17 @@ from typing import Any, Final
 
 from mastering.errors import Invalid
 from mastering.rules.formats import FORMATS
-from mastering.rules.schema import LOGIN_PATTERN, VARIABLE, Attribute, AttributeMaster, ItemType, MasterKind, Permission, Schema
+from mastering.rules.schema import (
+    LARGEST_INTEGER,
+    LOGIN_PATTERN,
+    VARIABLE,
+    Attribute,
+    AttributeMaster,
+    ItemType,
+    MasterKind,
+    Permission,
+    Schema,
+)
 
 MOST_CUSTOM: Final = 1_000
 _LONGEST_TITLE: Final = 300
@@ -87,8 +97,19 @@ def tightened(before: Attribute | None, after: Attribute) -> bool:
 def remasters(before: Schema, after: Schema) -> bool:
     """Whether masters' profiles have to be mapped again: an attribute is mastered otherwise, or may hold what it could not."""
     return any(
-        (old := before.attributes.get(name)) is not None and (old.master != attribute.master or _limits(old) != _limits(attribute))
+        (old := before.attributes.get(name)) is not None and (old.master != attribute.master or _loosened(old, attribute))
         for name, attribute in after.attributes.items()
+    )
+
+
+def _loosened(before: Attribute, after: Attribute) -> bool:
+    """Whether a value that was refused might fit now."""
+    return (
+        (before.required and not after.required)
+        or after.min_length < before.min_length
+        or (before.max_length is not None and (after.max_length is None or after.max_length > before.max_length))
+        or (bool(before.enum) and not (after.enum and set(after.enum) <= set(before.enum)))
+        or any(old is not None and old != new for old, new in zip(_limits(before)[4:], _limits(after)[4:], strict=True))
     )
 
 
@@ -117,7 +138,7 @@ def _listed(attribute: Attribute) -> dict[str, Any]:
 
 
 def _with_base(schema: Schema, name: str, said: Said, apps: Collection[str], causes: list[str]) -> Schema:
-    place = f"definitions.base.properties.{name}"
+    place = f"definitions.base.properties.{name[:100]}"
     attribute = schema.attributes.get(name)
     if attribute is None or not attribute.base:
         causes.append(f"{place}: is not a base attribute")
@@ -283,7 +304,9 @@ def _values(kind: str, value: Any) -> tuple[Any, ...]:
         raise _Objection("must list at least one value; null takes the list away")
     for item in value:
         if isinstance(item, bool) or not isinstance(item, types) or item == "":
-            raise _Objection(f"lists {item!r}, which is no value of type {kind}")
+            raise _Objection(f"lists {str(item)[:100]!r}, which is no value of type {kind}")
+        if isinstance(item, int) and abs(item) > LARGEST_INTEGER:
+            raise _Objection("lists a number beyond 64 bits")
     if len(set(value)) < len(value):
         raise _Objection("lists a value twice")
     return tuple(value)

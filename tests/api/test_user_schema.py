@@ -326,3 +326,19 @@ def test_an_app_that_an_attribute_names_as_its_master_is_not_deleted(service: Se
     assert (*refusal(answer), "department" in answer.text) == (403, "E0000107", True)
     changed(service, base={"department": {"master": {"type": "PROFILE_MASTER"}}})
     service.delete(f"/apps/{ad}")
+
+
+def test_a_login_of_its_own_master_follows_that_apps_username_format(service: Service) -> None:
+    hr, ad = master(service, "HR"), master(service, "AD", username={"format": "CUSTOM", "expression": "appuser.sam + '@corp.example'"})
+    send(service, hr, told())
+    found = service.get("/users/jane@example.com")["id"]
+    policy = {"username": False, "email": True}
+    service.policy(ad, **{**CALM, "matching": policy, "username": {"format": "CUSTOM", "expression": "appuser.sam + '@corp.example'"}})
+    send(service, ad, told(sam="jdoe"))
+    assert service.get(f"/users/{found}")["profile"]["login"] == "jane@example.com"
+    changed(service, base={"login": override(ad)})
+    assert masters(service, "login", found) == ("jdoe@corp.example", "AD", "override", True)
+    send(service, hr, told(email="jane.doe@example.com"))
+    assert (profile(service, found)["email"], profile(service, found)["login"]) == ("jane.doe@example.com", "jdoe@corp.example")
+    send(service, ad, told(sam="jane2"))
+    assert profile(service, found)["login"] == "jane2@corp.example"

@@ -90,9 +90,10 @@ def test_sending_back_what_was_shown_changes_nothing(schema: Schema) -> None:
         ({"title": "X", "type": "string", "format": "encrypted"}, "format: encrypted is not supported; one of country-code"),
         ({"title": "X", "type": "string", "pattern": ".+"}, "pattern: is only of the base attribute login"),
         ({"title": "X", "type": "string", "enum": []}, "enum: must list at least one value"),
-        ({"title": "X", "type": "string", "enum": ["a", 1]}, "enum: lists 1, which is no value of type string"),
-        ({"title": "X", "type": "integer", "enum": [1, True]}, "enum: lists True, which is no value of type integer"),
+        ({"title": "X", "type": "string", "enum": ["a", 1]}, "enum: lists '1', which is no value of type string"),
+        ({"title": "X", "type": "integer", "enum": [1, True]}, "enum: lists 'True', which is no value of type integer"),
         ({"title": "X", "type": "string", "enum": ["a", "a"]}, "enum: lists a value twice"),
+        ({"title": "X", "type": "integer", "enum": [2**63]}, "enum: lists a number beyond 64 bits"),
         ({"title": "X", "type": "boolean", "enum": ["a"]}, "enum: is not of attributes of type boolean"),
         ({"title": "X", "type": "array", "enum": ["a"]}, "enum: belongs under items"),
         ({"title": "X", "type": "array", "oneOf": TITLES}, "oneOf: belongs under items"),
@@ -300,6 +301,31 @@ def test_profiles_are_mapped_again_where_a_master_changes_and_not_where_an_attri
     assert remasters(before, base(before, title={"master": {"type": "OKTA"}}))
     assert not remasters(default_schema(), before)
     assert not remasters(before, custom(before, x={"title": "Y"}))
+
+
+@pytest.mark.parametrize(
+    ("before", "after", "again"),
+    [
+        ({"required": True}, {"required": False}, True),
+        ({"required": False}, {"required": True}, False),
+        ({"minLength": 3}, {"minLength": 2}, True),
+        ({"minLength": 2}, {"minLength": 3}, False),
+        ({"maxLength": 3}, {"maxLength": 4}, True),
+        ({"maxLength": 3}, {"maxLength": None}, True),
+        ({"maxLength": 3}, {"maxLength": 2}, False),
+        ({"maxLength": None}, {"maxLength": 2}, False),
+        ({"enum": ["a"]}, {"enum": ["a", "b"]}, True),
+        ({"enum": ["a"]}, {"enum": None}, True),
+        ({"enum": ["a", "b"]}, {"enum": ["b"]}, False),
+        ({"enum": None}, {"enum": ["b"]}, False),
+        ({"format": "email"}, {"format": None}, True),
+        ({"format": "email"}, {"format": "uri"}, True),
+        ({"format": None}, {"format": "uri"}, False),
+    ],
+)
+def test_profiles_are_mapped_again_where_what_was_refused_might_fit(before: Any, after: Any, again: bool) -> None:
+    schema = custom(x={"title": "X", "type": "string", **before})
+    assert remasters(schema, custom(schema, x=after)) is again
 
 
 def test_there_is_an_end_to_attributes() -> None:

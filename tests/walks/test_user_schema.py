@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
@@ -21,8 +22,10 @@ from tests.walks.world import ADMIN, World
 
 
 @pytest.fixture
-def world(tmp_path: Path) -> World:
-    return World(engine.open_database(f"sqlite:///{tmp_path}/m.db"))
+def world(tmp_path: Path) -> Iterator[World]:
+    database = engine.open_database(f"sqlite:///{tmp_path}/m.db")
+    yield World(database)
+    database.dispose()
 
 
 BADGE = {"title": "Badge", "type": "integer"}
