@@ -22,6 +22,8 @@ from sqlalchemy import Connection, Engine, create_engine, event
 from sqlalchemy.engine import make_url
 from sqlmodel import Session
 
+from mastering.rules.text import fold_name
+
 _MIGRATIONS = Path(__file__).parent / "migrations"
 _BUSY_SECONDS = 60
 _READ = "mastering_read"
@@ -90,6 +92,12 @@ def _on_sqlite_connect(connection: Any, _: object) -> None:
         "temp_store=MEMORY",
     ):
         connection.execute(f"PRAGMA {pragma}")
+    connection.create_function("fold_name", 1, _fold, deterministic=True)
+
+
+def _fold(value: object) -> object:
+    """`rules.text.fold_name` for statements that look at attributes without a column of their own; what is no text is nothing."""
+    return fold_name(value) if isinstance(value, str) else None
 
 
 def _on_sqlite_begin(connection: Connection) -> None:
