@@ -1,8 +1,8 @@
 """Searching users: a checked filter becomes SQL, with every value bound, and never an unbounded look through everybody.
 
 A property is *indexed* (status, id, the instants, login, e-mail, and the attributes that have a column of their own) or it is one of the
-profile's others, which only looking at each profile answers. `look` decides how a page is found, by counting, only as far as it must,
-the users whom the indexed part of the filter leaves:
+profile's others, which only looking at each profile answers. How a page is found depends on how many users the indexed part of the filter
+leaves, counted only as far as it must be:
 
 ==========================================  =========================================================================================
 the filter                                  how
@@ -27,6 +27,7 @@ from sqlalchemy import (
     ColumnElement,
     Double,
     SQLColumnExpression,
+    String,
     Text,
     and_,
     cast,
@@ -37,7 +38,7 @@ from sqlalchemy import (
     or_,
     select,
     true,
-    tuple_,
+    type_coerce,
 )
 from sqlalchemy.dialects.postgresql import JSONB
 from sqlmodel import Session, col
@@ -51,7 +52,7 @@ from mastering.store.catalog import USER_TYPE_ID
 
 LOOK_THROUGH = 50_000
 """Users that a search without an index may look at."""
-SORTED = 10_000
+SORTED = 5_000
 """Users that are looked up and sorted for a page; more are walked in order instead."""
 _LAST = "\U0010ffff"
 _LOWEST = -1.7976931348623157e308
@@ -130,40 +131,61 @@ def look(
 ) -> list[tuple[str, Any]]:
     """The next users' ids with the values they are sorted by: all of `narrow`, which indexes answer, and the filter hold of them, and
     `leave_out` does not. Raises `NotIndexed`.
+
+    No statement leaves the database a choice that could end in a look at everybody: what is looked up is asked for without an order, and
+    what is walked in order without anything else that has an index.
     """
     wording = _Wording(session.get_bind().dialect.name, schema)
-    key = wording.key(sort.name)
-    order = (key.desc(), col(User.id).desc()) if sort.descending else (key, col(User.id))
-    query = select(col(User.id), key).where(_passed_over(not_(leave_out))).order_by(*order).limit(limit)
-    if after is not None:
-        place, reached = tuple_(key, col(User.id)), tuple_(after.value, after.id)
-        query = query.where(place < reached if sort.descending else place > reached)
-    found = and_(true(), *narrow, *([] if node is None else [wording.condition(node)]))
-    if _many(session, wording, narrow, node, sort):
-        found = _passed_over(found)
-    return [(row[0], row[1]) for row in session.execute(query.where(found))]
+    key, user_id = wording.key(sort.name), col(User.id)
+    match = and_(true(), *narrow, *([] if node is None else [wording.condition(node)]))
+    here = _passed_over(not_(leave_out))
+    most = _most(session, wording, narrow, node, sort)
+    if most:
+        found = [(row[0], row[1]) for row in session.execute(select(user_id, key).where(match, here).limit(most + 1))]
+        if len(found) <= most:
+            return _page_of(found, sort, after, limit)
+    order = (key.desc(), user_id.desc()) if sort.descending else (key, user_id)
+    query = select(user_id, key).where(here, _passed_over(match)).order_by(*order)
+    found = []
+    for part in _parts(key, sort, after):
+        found += [(row[0], row[1]) for row in session.execute(query.where(part).limit(limit - len(found)))]
+        if len(found) == limit:
+            break
+    return found
+
+
+def _most(session: Session, wording: _Wording, narrow: Sequence[Compared], node: Node | None, sort: Sort) -> int:
+    """How many users may be looked up and sorted; none where everybody is wanted, in an order with an index. Raises `NotIndexed`."""
+    lacking = None if node is None else _unindexed(node)
+    unsorted = sort.name != "status" and sort.name not in INDEXED
+    if lacking is None and not unsorted:
+        return SORTED if narrow or node is not None else 0
+    narrowed = and_(true(), *narrow, *([] if node is None else [wording.relaxed(node)]))
+    counted = select(func.count()).select_from(select(col(User.id)).where(narrowed).limit(LOOK_THROUGH + 1).subquery())
+    if session.execute(counted).scalar_one() > LOOK_THROUGH:
+        raise NotIndexed(sort.name, None) if lacking is None else NotIndexed(lacking.property, lacking.position)
+    return LOOK_THROUGH
+
+
+def _page_of(found: list[tuple[str, Any]], sort: Sort, after: Cursor | None, limit: int) -> list[tuple[str, Any]]:
+    """The page after a cursor, of everybody that matches."""
+    beyond = operator.lt if sort.descending else operator.gt
+    later = found if after is None else [each for each in found if beyond((each[1], each[0]), (after.value, after.id))]
+    return sorted(later, key=lambda each: (each[1], each[0]), reverse=sort.descending)[:limit]
+
+
+def _parts(key: Column, sort: Sort, after: Cursor | None) -> list[Compared]:
+    """What comes after a cursor: the rest of those with the same value, then the other values. Each is one range of the order's index."""
+    if after is None:
+        return [true()]
+    beyond = operator.lt if sort.descending else operator.gt
+    others: Compared = beyond(key, after.value)
+    return [others] if sort.name == "id" else [and_(key == after.value, beyond(col(User.id), after.id)), others]
 
 
 def _passed_over(condition: Compared) -> Compared:
     """A condition that is only held against the users whom an index leads to: none answers a function."""
     return func.coalesce(condition, false())
-
-
-def _many(session: Session, wording: _Wording, narrow: Sequence[Compared], node: Node | None, sort: Sort) -> bool:
-    """Whether more users match than are looked up and sorted. Raises `NotIndexed`."""
-    lacking = None if node is None else _unindexed(node)
-    unsorted = sort.name != "status" and sort.name not in INDEXED
-    if not narrow and node is None and not unsorted:
-        return True  # everybody, in order
-    most = LOOK_THROUGH if lacking or unsorted else SORTED
-    narrowed = and_(true(), *narrow, *([] if node is None else [wording.relaxed(node)]))
-    counted = select(func.count()).select_from(select(col(User.id)).where(narrowed).limit(most + 1).subquery())
-    many = bool(session.execute(counted).scalar_one() > most)
-    if many and lacking is not None:
-        raise NotIndexed(lacking.property, lacking.position)
-    if many and unsorted:
-        raise NotIndexed(sort.name, None)
-    return many
 
 
 def _unindexed(node: Node) -> Comparison | None:
@@ -217,7 +239,7 @@ class _Wording:
     def key(self, name: str) -> Column:
         """What a property is sorted by: never null."""
         if name == "status":
-            return col(User.status)  # our words and Okta's are in the same order
+            return type_coerce(col(User.status), String)  # our words and Okta's are in the same order
         if name in INDEXED:
             return INDEXED[name][0]
         attribute = self.schema.attributes[name.removeprefix(PROFILE)]
