@@ -6,7 +6,7 @@ itself (status, features) is shown and not taken.
 
 from __future__ import annotations
 
-import re
+from collections.abc import Mapping
 from enum import StrEnum
 from typing import Annotated, Any
 
@@ -16,17 +16,24 @@ from litestar.status_codes import HTTP_200_OK
 from msgspec import Struct, field
 
 from api.auth import actor_of, importable_apps, require_app
+from api.filters import filtered
 from api.paging import linked
 from mastering.catalog import apps
 from mastering.clock import now
-from mastering.errors import Invalid
+from mastering.rules.filters import Property, Vocabulary
 from mastering.store.catalog import WantedApps, policy_of
 from mastering.store.documents import load
 from mastering.store.tables import App, AppStatus
 
 _PAGE = 200
 _NAME = "bookmark"
-_TERM = re.compile(r'(?P<field>[A-Za-z.]+)\s+eq\s+"(?P<value>[^"\\]*)"')
+_EQ = frozenset({"eq"})
+_FILTERED: Mapping[str, Property] = {
+    "id": Property("exact", _EQ),
+    "name": Property("exact", _EQ),
+    "status": Property("exact", _EQ, frozenset(AppStatus.__members__)),
+}
+_VOCABULARY = Vocabulary(_FILTERED.get, f"{', '.join(_FILTERED)} can be", denies=False)
 
 
 class SignOnMode(StrEnum):
@@ -85,7 +92,7 @@ class AppController(Controller):
         after: FromQuery[str | None] = None,
         limit: Annotated[int, QueryParameter(ge=1, le=_PAGE)] = _PAGE,
     ) -> Response[list[AppView]]:
-        """Apps by the beginning of name or label, or by `status eq "ACTIVE"` and `name eq "…"`; an importer sees those it may import."""
+        """Apps by the beginning of name or label, or by a filter of `id`, `status` and `name`; an importer sees those it may import."""
         found = apps.page(request.app.state.engine, _wanted(request, q, filter), after or "", limit)
         views = [app_view(request, app) for app in found[:limit]]
         return linked(request, views, views[-1].id if len(found) > limit else None)
@@ -165,11 +172,5 @@ def _form(data: AppForm) -> apps.Form:
 def _wanted(request: Request[Any, Any, Any], q: str | None, expression: str | None) -> WantedApps:
     allowed = importable_apps(request)
     among = None if allowed is None else frozenset(allowed)
-    if not expression:
-        return WantedApps(starts_with=q, among=among)
-    term = _TERM.fullmatch(expression.strip())
-    if term is not None and term["field"] == "name":
-        return WantedApps(starts_with=q, name=term["value"], among=among)
-    if term is not None and term["field"] == "status" and term["value"] in AppStatus.__members__:
-        return WantedApps(starts_with=q, status=AppStatus[term["value"]], among=among)
-    raise Invalid("The list of apps cannot be filtered so", 'filter: write status eq "ACTIVE", status eq "INACTIVE" or name eq "…"')
+    node = None if expression is None else filtered("filter", expression, _VOCABULARY)
+    return WantedApps(starts_with=q, filter=node, among=among)

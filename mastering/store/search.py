@@ -30,9 +30,11 @@ from sqlalchemy import (
     String,
     Text,
     and_,
+    case,
     cast,
     false,
     func,
+    literal,
     literal_column,
     not_,
     or_,
@@ -268,9 +270,8 @@ class _Wording:
         """Whether any item fits (RFC 7644 §3.4.2.2)."""
         if self.dialect == "postgresql":
             whole = cast(col(User.profile), JSONB)[name]
-            items = func.jsonb_array_elements_text(func.coalesce(func.nullif(whole, cast("null", JSONB)), cast("[]", JSONB))).table_valued(
-                "value"
-            )
+            listed = case((func.jsonb_typeof(whole) == "array", whole), else_=literal([], JSONB))
+            items = func.jsonb_array_elements_text(listed).table_valued("value")
             item: Column = func.lower(items.c.value).collate("C")
         else:
             items = func.json_each(col(User.profile), f"$.{name}").table_valued("value")
