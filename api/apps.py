@@ -13,7 +13,7 @@ from typing import Annotated, Any
 from litestar import Controller, Request, Response, delete, get, post, put
 from litestar.params import FromPath, FromQuery, JSONBody, QueryParameter
 from litestar.status_codes import HTTP_200_OK
-from msgspec import Struct, field
+from msgspec import UNSET, Struct, UnsetType, field
 
 from api.auth import actor_of, importable_apps, require_app
 from api.filters import filtered
@@ -26,7 +26,6 @@ from mastering.store.documents import load
 from mastering.store.tables import App, AppStatus
 
 _PAGE = 200
-_NAME = "bookmark"
 _EQ = frozenset({"eq"})
 _FILTERED: Mapping[str, Property] = {
     "id": Property("exact", _EQ),
@@ -50,17 +49,27 @@ class SignOnMode(StrEnum):
     WS_FEDERATION = "WS_FEDERATION"
 
 
+_NAMES: Mapping[SignOnMode, str] = {
+    SignOnMode.BASIC_AUTH: "template_basic_auth",
+    SignOnMode.BROWSER_PLUGIN: "template_swa",
+    SignOnMode.OPENID_CONNECT: "oidc_client",
+    SignOnMode.SECURE_PASSWORD_STORE: "template_sps",
+    SignOnMode.WS_FEDERATION: "template_wsfed",
+}
+"""What Okta calls the kinds of apps that clients know by name, where nobody has named one; the others are bookmarks."""
+
+
 class AppForm(Struct, rename="camel"):
     """What is taken of an app: its label, and, if they are given, its kind and its settings."""
 
     label: str
-    name: str = _NAME
+    name: str | None = None
     sign_on_mode: SignOnMode = SignOnMode.BOOKMARK
     settings: dict[str, Any] = {}
 
 
 class AppView(Struct, rename="camel"):
-    """An app in Okta's shape."""
+    """An app in Okta's shape. Clients insist on an OpenID Connect app's client id; there is no secret to it here."""
 
     id: str
     name: str
@@ -73,6 +82,7 @@ class AppView(Struct, rename="camel"):
     accessibility: dict[str, Any]
     visibility: dict[str, Any]
     settings: dict[str, Any]
+    credentials: dict[str, Any] | UnsetType
     links: dict[str, dict[str, str]] = field(name="_links")
 
 
@@ -147,6 +157,7 @@ def app_view(request: Request[Any, Any, Any], app: App) -> AppView:
         accessibility={"selfService": False, "errorRedirectUrl": None, "loginRedirectUrl": None},
         visibility={"autoSubmitToolbar": False, "hide": {"iOS": True, "web": True}},
         settings=load(app.settings),
+        credentials={"oauthClient": {"client_id": app.id}} if app.sign_on_mode == SignOnMode.OPENID_CONNECT else UNSET,
         links={
             "self": {"href": base},
             "users": {"href": f"{base}/users"},
@@ -166,7 +177,7 @@ def _features(app: App) -> list[str]:
 
 
 def _form(data: AppForm) -> apps.Form:
-    return apps.Form(data.label, data.name, data.sign_on_mode.value, data.settings)
+    return apps.Form(data.label, data.name or _NAMES.get(data.sign_on_mode, "bookmark"), data.sign_on_mode.value, data.settings)
 
 
 def _wanted(request: Request[Any, Any, Any], q: str | None, expression: str | None) -> WantedApps:
