@@ -54,6 +54,13 @@ class Assign(Struct, rename="camel"):
 
     id: str
     external_id: str | None = None
+    profile: dict[str, Any] | None = None
+
+
+class AppProfile(Struct):
+    """What is corrected of an app user; credentials and scope mean nothing here and are left aside."""
+
+    profile: dict[str, Any] = {}
 
 
 def account_view(account: Account) -> AccountView:
@@ -132,13 +139,21 @@ class AppUserController(Controller):
     def assign(self, request: Request[Any, Any, Any], app_id: FromPath[str], data: JSONBody[Assign]) -> AppUser:
         """Give a user an account; it has no say about the user until an import has shown it active."""
         engine, actor = request.app.state.engine, actor_of(request)
-        account = assignments.assign(engine, actor, now(), app_id, data.id, external_id=data.external_id)
+        account = assignments.assign(engine, actor, now(), app_id, data.id, external_id=data.external_id, profile=data.profile)
         return app_user_view(request, account)
 
     @get("/{user_id:str}", summary="An app user", sync_to_thread=True)
     def read_app_user(self, request: Request[Any, Any, Any], app_id: FromPath[str], user_id: FromPath[str]) -> AppUser:
         """A user's account in the app, or an account by its own id."""
         return app_user_view(request, assignments.read(request.app.state.engine, app_id, user_id))
+
+    @post("/{user_id:str}", status_code=HTTP_200_OK, summary="Correct an app user", sync_to_thread=True)
+    def update_app_user(
+        self, request: Request[Any, Any, Any], app_id: FromPath[str], user_id: FromPath[str], data: JSONBody[AppProfile]
+    ) -> AppUser:
+        """Merge attributes into the app profile of an account; what imports supply is read-only."""
+        engine, actor = request.app.state.engine, actor_of(request)
+        return app_user_view(request, assignments.update(engine, actor, now(), app_id, user_id, data.profile))
 
     @delete("/{user_id:str}", summary="Unassign a user from an app", sync_to_thread=True)
     def unassign(self, request: Request[Any, Any, Any], app_id: FromPath[str], user_id: FromPath[str]) -> None:

@@ -6,27 +6,33 @@ itself (status, features) is shown and not taken.
 
 from __future__ import annotations
 
-import re
+from collections.abc import Mapping
 from enum import StrEnum
 from typing import Annotated, Any
 
 from litestar import Controller, Request, Response, delete, get, post, put
 from litestar.params import FromPath, FromQuery, JSONBody, QueryParameter
 from litestar.status_codes import HTTP_200_OK
-from msgspec import Struct, field
+from msgspec import UNSET, Struct, UnsetType, field
 
 from api.auth import actor_of, importable_apps, require_app
+from api.filters import filtered
 from api.paging import linked
 from mastering.catalog import apps
 from mastering.clock import now
-from mastering.errors import Invalid
+from mastering.rules.filters import Property, Vocabulary
 from mastering.store.catalog import WantedApps, policy_of, provisioning_of
 from mastering.store.documents import load
 from mastering.store.tables import App, AppStatus
 
 _PAGE = 200
-_NAME = "bookmark"
-_TERM = re.compile(r'(?P<field>[A-Za-z.]+)\s+eq\s+"(?P<value>[^"\\]*)"')
+_EQ = frozenset({"eq"})
+_FILTERED: Mapping[str, Property] = {
+    "id": Property("exact", _EQ),
+    "name": Property("exact", _EQ),
+    "status": Property("exact", _EQ, frozenset(AppStatus.__members__)),
+}
+_VOCABULARY = Vocabulary(_FILTERED.get, f"{', '.join(_FILTERED)} can be", denies=False)
 
 
 class SignOnMode(StrEnum):
@@ -43,17 +49,27 @@ class SignOnMode(StrEnum):
     WS_FEDERATION = "WS_FEDERATION"
 
 
+_NAMES: Mapping[SignOnMode, str] = {
+    SignOnMode.BASIC_AUTH: "template_basic_auth",
+    SignOnMode.BROWSER_PLUGIN: "template_swa",
+    SignOnMode.OPENID_CONNECT: "oidc_client",
+    SignOnMode.SECURE_PASSWORD_STORE: "template_sps",
+    SignOnMode.WS_FEDERATION: "template_wsfed",
+}
+"""What Okta calls the kinds of apps that clients know by name, where nobody has named one; the others are bookmarks."""
+
+
 class AppForm(Struct, rename="camel"):
     """What is taken of an app: its label, and, if they are given, its kind and its settings."""
 
     label: str
-    name: str = _NAME
+    name: str | None = None
     sign_on_mode: SignOnMode = SignOnMode.BOOKMARK
     settings: dict[str, Any] = {}
 
 
 class AppView(Struct, rename="camel"):
-    """An app in Okta's shape."""
+    """An app in Okta's shape. Clients insist on an OpenID Connect app's client id; there is no secret to it here."""
 
     id: str
     name: str
@@ -66,6 +82,7 @@ class AppView(Struct, rename="camel"):
     accessibility: dict[str, Any]
     visibility: dict[str, Any]
     settings: dict[str, Any]
+    credentials: dict[str, Any] | UnsetType
     links: dict[str, dict[str, str]] = field(name="_links")
 
 
@@ -85,7 +102,7 @@ class AppController(Controller):
         after: FromQuery[str | None] = None,
         limit: Annotated[int, QueryParameter(ge=1, le=_PAGE)] = _PAGE,
     ) -> Response[list[AppView]]:
-        """Apps by the beginning of name or label, or by `status eq "ACTIVE"` and `name eq "…"`; an importer sees those it may import."""
+        """Apps by the beginning of name or label, or by a filter of `id`, `status` and `name`; an importer sees those it may import."""
         found = apps.page(request.app.state.engine, _wanted(request, q, filter), after or "", limit)
         views = [app_view(request, app) for app in found[:limit]]
         return linked(request, views, views[-1].id if len(found) > limit else None)
@@ -140,6 +157,7 @@ def app_view(request: Request[Any, Any, Any], app: App) -> AppView:
         accessibility={"selfService": False, "errorRedirectUrl": None, "loginRedirectUrl": None},
         visibility={"autoSubmitToolbar": False, "hide": {"iOS": True, "web": True}},
         settings=load(app.settings),
+        credentials={"oauthClient": {"client_id": app.id}} if app.sign_on_mode == SignOnMode.OPENID_CONNECT else UNSET,
         links={
             "self": {"href": base},
             "users": {"href": f"{base}/users"},
@@ -166,17 +184,11 @@ def _features(app: App) -> list[str]:
 
 
 def _form(data: AppForm) -> apps.Form:
-    return apps.Form(data.label, data.name, data.sign_on_mode.value, data.settings)
+    return apps.Form(data.label, data.name or _NAMES.get(data.sign_on_mode, "bookmark"), data.sign_on_mode.value, data.settings)
 
 
 def _wanted(request: Request[Any, Any, Any], q: str | None, expression: str | None) -> WantedApps:
     allowed = importable_apps(request)
     among = None if allowed is None else frozenset(allowed)
-    if not expression:
-        return WantedApps(starts_with=q, among=among)
-    term = _TERM.fullmatch(expression.strip())
-    if term is not None and term["field"] == "name":
-        return WantedApps(starts_with=q, name=term["value"], among=among)
-    if term is not None and term["field"] == "status" and term["value"] in AppStatus.__members__:
-        return WantedApps(starts_with=q, status=AppStatus[term["value"]], among=among)
-    raise Invalid("The list of apps cannot be filtered so", 'filter: write status eq "ACTIVE", status eq "INACTIVE" or name eq "…"')
+    node = None if expression is None else filtered("filter", expression, _VOCABULARY)
+    return WantedApps(starts_with=q, filter=node, among=among)

@@ -1,63 +1,147 @@
-"""The filter of `GET /users`: comparisons that must all hold, such as `status eq "ACTIVE" and profile.login eq "jane@example.com"`.
+"""What lists of users can be asked for: `q`, `filter`, `search`, `sortBy` (API.md, /users), with the operators that Okta documents.
 
-Okta's own `filter` knows few properties, and so does this. What it does not know is refused with a sentence: a filter that is silently
-ignored returns everybody.
+===========  ==========================================================================================================
+q            the beginning of a first name, last name or e-mail address; leaves out deactivated users
+filter       a few properties by `eq`, `lastUpdated` also by order; `and`, `or`, parentheses
+search       every property and profile attribute by `eq`, `sw`, `pr` and order; `co` of names, login and e-mail; `not`
+===========  ==========================================================================================================
+
+What cannot be answered is refused with the place and a remedy: a filter that is passed over returns everybody.
 """
 
 from __future__ import annotations
 
-import re
+import binascii
+from base64 import urlsafe_b64decode, urlsafe_b64encode
 from collections.abc import Mapping
+from dataclasses import dataclass
+from enum import StrEnum
+from typing import Any
+
+import msgspec
 
 from mastering.errors import Invalid
+from mastering.rules.filters import ORDERED, FilterError, Kind, Node, Property, Vocabulary, read
 from mastering.rules.lifecycle import OKTA_STATUS
+from mastering.rules.schema import Attribute, Schema
+from mastering.store.search import INDEXED, PROFILE, Cursor, Sort
 from mastering.store.users import Wanted
 
-_TERM = re.compile(r'\s*([A-Za-z.]+)\s+([A-Za-z]+)\s+"((?:[^"\\]|\\.)*)"\s*')
-_AND = re.compile(r"and\b", re.IGNORECASE)
-_FIELDS = {"id": "id", "status": "status", "profile.login": "login", "profile.email": "email"}
-_STATUSES = {shown: status for status, shown in OKTA_STATUS.items()}
+_STATUSES = frozenset(OKTA_STATUS.values()) | {"LOCKED_OUT", "PASSWORD_EXPIRED", "PROVISIONED", "RECOVERY"}
+"""Every status that Okta knows; scripts ask for all of them, and some nobody ever has here."""
+_EQ = frozenset({"eq"})
+_TEXT = ORDERED | {"sw"}
+_CONTAINS = _TEXT | {"co"}
+_KINDS: Mapping[str, tuple[Kind, frozenset[str]]] = {
+    "string": ("text", _TEXT),
+    "boolean": ("boolean", frozenset({"eq", "pr"})),
+    "integer": ("number", ORDERED),
+    "number": ("number", ORDERED),
+    "array": ("list", frozenset({"eq", "sw", "pr"})),
+}
+_STATUS = Property("exact", ORDERED, _STATUSES)
+_SEARCHED: Mapping[str, Property] = {
+    "id": Property("exact", ORDERED),
+    "status": _STATUS,
+    "created": Property("instant", ORDERED),
+    "activated": Property("instant", ORDERED),
+    "statusChanged": Property("instant", ORDERED),
+    "lastUpdated": Property("instant", ORDERED),
+    "type.id": Property("exact", frozenset({"eq", "pr"})),
+    **{f"{PROFILE}{name}": Property("text", _CONTAINS) for name in ("firstName", "lastName", "email", "login")},
+}
+_FILTERED: Mapping[str, Property] = {
+    "id": Property("exact", _EQ),
+    "status": Property("exact", _EQ, _STATUSES),
+    "lastUpdated": Property("instant", ORDERED - {"pr"}),
+    **{f"{PROFILE}{name}": Property("text", _EQ) for name in ("firstName", "lastName", "email", "login")},
+}
 
 
-def wanted_by(q: str | None, expression: str | None) -> Wanted:
-    """What a list of users asks for. Without a filter it leaves out deactivated users, as Okta's does. Raises `Invalid`."""
-    terms = _terms(expression) if expression else {}
-    status = terms.get("status")
-    if status is not None and status not in _STATUSES:
-        raise _refusal(f"status: no user is ever {status}; the statuses are {', '.join(_STATUSES)}")
-    return Wanted(
-        starts_with=q or None,
-        status=_STATUSES[status] if status else None,
-        not_status=None if terms else _STATUSES["DEPROVISIONED"],
-        id=terms.get("id"),
-        login=terms.get("login"),
-        email=terms.get("email"),
-    )
+class Direction(StrEnum):
+    """Which way a search is sorted."""
+
+    asc = "asc"
+    desc = "desc"
 
 
-def _terms(expression: str) -> Mapping[str, str]:
-    found: dict[str, str] = {}
-    position = 0
-    while True:
-        term = _TERM.match(expression, position)
-        if term is None:
-            raise _refusal(f'filter: at character {position + 1}: write name eq "value", several joined by and')
-        name, operator, value = term.groups()
-        field = _FIELDS.get(name)
-        if field is None:
-            raise _refusal(f"filter: {name} cannot be filtered by; {', '.join(_FIELDS)} can")
-        if operator.lower() != "eq":
-            raise _refusal(f"filter: {operator} is no operator here; eq is")
-        if field in found:
-            raise _refusal(f"filter: {name} is asked for twice")
-        found[field] = re.sub(r"\\(.)", r"\1", value)
-        if term.end() == len(expression):
-            return found
-        joined = _AND.match(expression, term.end())
-        if joined is None:
-            raise _refusal(f"filter: at character {term.end() + 1}: only and joins comparisons")
-        position = joined.end()
+@dataclass(frozen=True, slots=True)
+class Asked:
+    """What the query of a list of users says."""
+
+    q: str | None = None
+    filter: str | None = None
+    search: str | None = None
+    sort_by: str | None = None
+    sort_order: Direction = Direction.asc
+
+
+def wanted_by(asked: Asked, schema: Schema) -> Wanted:
+    """What a list of users asks for. Without a filter or a search it leaves out deactivated users, as Okta's does. Raises `Invalid`."""
+    if asked.search is not None and (asked.filter is not None or asked.q is not None):
+        raise _refusal("search: is not combined with filter or q; write all of it as the search")
+    node: Node | None = None
+    if asked.search is not None:
+        known = "status, id, type.id, created, activated, statusChanged, lastUpdated and profile.… can be searched by"
+        node = filtered("search", asked.search, Vocabulary(lambda name: _searched(name, schema), known))
+    elif asked.filter is not None:
+        node = filtered(
+            "filter", asked.filter, Vocabulary(_FILTERED.get, f"{', '.join(_FILTERED)} can be; search knows more", denies=False)
+        )
+    gone = next(status for status, shown in OKTA_STATUS.items() if shown == "DEPROVISIONED")
+    return Wanted(asked.q or None, gone if node is None else None, node, _sort(asked, schema))
+
+
+def filtered(parameter: str, text: str, vocabulary: Vocabulary) -> Node:
+    """The checked tree of a parameter's filter. Raises `Invalid` with the place of what is wrong."""
+    try:
+        return read(text, vocabulary)
+    except FilterError as fault:
+        raise Invalid(f"Invalid {parameter} criteria", f"{parameter}: {fault}") from fault
+
+
+def cursor_text(cursor: Cursor, sort: Sort) -> str:
+    """Where a page ended, as `after` shows it."""
+    return cursor.id if sort.name == "id" else urlsafe_b64encode(msgspec.json.encode([cursor.value, cursor.id])).decode().rstrip("=")
+
+
+def cursor_from(text: str | None, sort: Sort, schema: Schema) -> Cursor | None:
+    """Where the next page begins. Raises `Invalid` for an `after` that no page of this order showed."""
+    if not text:
+        return None
+    if sort.name == "id":
+        return Cursor(text, text)
+    attribute = _attribute(sort.name, schema)
+    kind: Any = float if attribute is not None and attribute.type in {"integer", "number"} else str
+    try:
+        value, user_id = msgspec.json.decode(urlsafe_b64decode(text + "=" * (-len(text) % 4)), type=tuple[kind, str])
+    except (msgspec.MsgspecError, binascii.Error, UnicodeError) as fault:
+        raise _refusal("after: is none that a page sorted so has shown; follow the Link header") from fault
+    return Cursor(value, user_id)
+
+
+def _searched(name: str, schema: Schema) -> Property | None:
+    if name in _SEARCHED:
+        return _SEARCHED[name]
+    attribute = _attribute(name, schema)
+    return None if attribute is None else Property(*_KINDS[attribute.type])
+
+
+def _attribute(name: str, schema: Schema) -> Attribute | None:
+    return schema.attributes.get(name.removeprefix(PROFILE)) if name.startswith(PROFILE) else None
+
+
+def _sort(asked: Asked, schema: Schema) -> Sort:
+    if asked.sort_by is None:
+        return Sort()  # as Okta does: an order without a property says nothing
+    name = asked.sort_by
+    attribute = _attribute(name, schema)
+    if name != "status" and name not in INDEXED and attribute is None:
+        raise _refusal(f"sortBy: {name[:100]} is nothing to sort by; {', '.join(n for n in INDEXED if PROFILE not in n)} and profile.… are")
+    if attribute is not None and attribute.type == "array":
+        raise _refusal(f"sortBy: {name} is a list and has no order")
+    return Sort(name, asked.sort_order is Direction.desc)
 
 
 def _refusal(cause: str) -> Invalid:
-    return Invalid("The list of users cannot be filtered so", cause)
+    return Invalid("The list of users cannot be asked for so", cause)

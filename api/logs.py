@@ -1,12 +1,13 @@
 """The System Log, in Okta's shape: what history says, in the order it was written, without anybody's personal values (API.md, /logs).
 
 With `until` it is a bounded question that comes to an end. Without, in ascending order, it can be polled: every page has a next one, also
-an empty page. An event of ours that Okta knows has Okta's name; the others keep their own.
+an empty page. An event of ours that Okta knows has Okta's name; the others keep their own. `filter` is the language of `search`, over what
+`_FILTERED` lists.
 """
 
 from __future__ import annotations
 
-import re
+from collections.abc import Mapping
 from datetime import datetime, timedelta
 from enum import StrEnum
 from typing import Annotated, Any
@@ -15,10 +16,12 @@ from litestar import Controller, Request, Response, get
 from litestar.params import FromQuery, QueryParameter
 from msgspec import Struct
 
+from api.filters import filtered
 from api.instants import zoned
 from api.paging import LAST, linked
 from mastering.clock import now, wire
 from mastering.errors import Invalid
+from mastering.rules.filters import ORDERED, Property, Vocabulary
 from mastering.store import events as store
 from mastering.store.documents import load
 from mastering.store.engine import reading
@@ -28,7 +31,6 @@ _DEFAULT_PAGE = 100
 _PAGE = 1000
 _LOOK_BACK = timedelta(days=7)
 _MOST_WORDS, _LONGEST_WORD = 10, 40
-_TERM = re.compile(r'(eventType|target\.id)\s+eq\s+"([^"\\]*)"')
 
 OKTA_EVENT = {
     "user.create": "user.lifecycle.create",
@@ -37,7 +39,7 @@ OKTA_EVENT = {
     "user.unsuspend": "user.lifecycle.unsuspend",
     "user.deactivate": "user.lifecycle.deactivate",
     "user.reactivate": "user.lifecycle.reactivate",
-    "user.delete": "user.lifecycle.delete.completed",
+    "user.delete": "user.lifecycle.delete.initiated",
     "user.update": "user.account.update_profile",
     "app.create": "application.lifecycle.create",
     "app.update": "application.lifecycle.update",
@@ -45,15 +47,33 @@ OKTA_EVENT = {
     "app.deactivate": "application.lifecycle.deactivate",
     "app.delete": "application.lifecycle.delete",
     "account.assign": "application.user_membership.add",
+    "account.link": "application.user_membership.add",
     "account.unassign": "application.user_membership.remove",
+    "account.release": "application.user_membership.remove",
+    "user.remaster": "user.account.update_profile",
     "import.start": "system.import.start",
     "import.completed": "system.import.complete",
+    "import.held": "system.import.roadblock",
     "token.create": "system.api_token.create",
     "token.revoke": "system.api_token.revoke",
 }
 _TARGET = {"00u": "User", "0ua": "AppUser", "0oa": "AppInstance", "00o": "Org"}
 _ACTOR = {"token": "PublicClientApp", "app": "AppInstance"}
 _NOT_DONE = {"account.unheeded": "SKIPPED", "account.word": "SKIPPED", "user.remaster.rejected": "FAILURE", "import.failed": "FAILURE"}
+_SHOWN = store.Shown(OKTA_EVENT, _NOT_DONE, dict.fromkeys(_NOT_DONE, "WARN"))
+_WORDS = frozenset({"eq", "ne", "sw", "co"})
+_SAME = frozenset({"eq", "ne"})
+_FILTERED: Mapping[str, Property] = {
+    "eventType": Property("exact", _WORDS),
+    "target.id": Property("exact", _SAME),
+    "actor.id": Property("exact", _SAME),
+    "transaction.id": Property("exact", _SAME),
+    "uuid": Property("exact", _SAME),
+    "published": Property("instant", ORDERED - {"pr"}),
+    "outcome.result": Property("exact", _SAME, frozenset({"SUCCESS", "FAILURE", "SKIPPED", "ALLOW", "DENY", "CHALLENGE", "UNKNOWN"})),
+    "severity": Property("exact", _SAME, frozenset({"DEBUG", "INFO", "WARN", "ERROR"})),
+}
+_VOCABULARY = Vocabulary(_FILTERED.get, f"{', '.join(_FILTERED)} can be")
 _TOLD = ("trigger", "from", "to", "rule", "authority", "row")
 
 
@@ -122,17 +142,19 @@ class LogController(Controller):
         q: FromQuery[str | None] = None,
         sort_order: Annotated[SortOrder, QueryParameter(name="sortOrder")] = SortOrder.ASCENDING,
         after: Annotated[int | None, QueryParameter(ge=0, le=LAST)] = None,
-        limit: Annotated[int, QueryParameter(ge=1, le=_PAGE)] = _DEFAULT_PAGE,
+        limit: Annotated[int, QueryParameter(ge=0, le=_PAGE)] = _DEFAULT_PAGE,
     ) -> Response[list[LogEvent]]:
-        """Events since a week ago unless asked otherwise; `filter` compares `eventType` and `target.id` by `eq`, joined by `and`."""
+        """Events since a week ago unless asked otherwise, narrowed by `filter` and by words that occur in them."""
         wanted = _wanted(zoned("since", since), zoned("until", until), filter, q)
         newest_first = sort_order is SortOrder.DESCENDING
         with reading(request.app.state.engine) as session:
-            found = store.page(session, wanted, after, limit + 1, newest_first=newest_first)
+            began = store.start(session, wanted.since) if after is None else after
+            found = store.page(session, wanted, _SHOWN, after, limit + 1, newest_first=newest_first)
         shown = found[:limit]
         polled = until is None and not newest_first
-        last = shown[-1].position if shown else after or 0
-        return linked(request, [log_event(event) for event in shown], str(last) if polled or len(found) > limit else None)
+        last = shown[-1].position if shown else began
+        more = len(found) > limit > 0
+        return linked(request, [log_event(event) for event in shown], str(last) if polled or more else None)
 
 
 def log_event(event: HistoryEvent) -> LogEvent:
@@ -158,25 +180,12 @@ def log_event(event: HistoryEvent) -> LogEvent:
 
 
 def _wanted(since: datetime | None, until: datetime | None, expression: str | None, q: str | None) -> store.WantedEvents:
-    asked = _terms(expression) if expression else {}
     words = tuple((q or "").split())
     if len(words) > _MOST_WORDS or any(len(word) > _LONGEST_WORD for word in words):
         raise Invalid("The log cannot be searched so", f"q: at most {_MOST_WORDS} words of at most {_LONGEST_WORD} characters each")
-    event_type = asked.get("eventType")
     return store.WantedEvents(
         since=wire(since or now() - _LOOK_BACK),
         until=wire(until) if until else None,
-        types=None if event_type is None else [ours for ours, okta in OKTA_EVENT.items() if okta == event_type] or [event_type],
-        subject=asked.get("target.id"),
+        filter=None if expression is None else filtered("filter", expression, _VOCABULARY),
         words=words,
     )
-
-
-def _terms(expression: str) -> dict[str, str]:
-    found: dict[str, str] = {}
-    for text in re.split(r"\s+and\s+", expression.strip(), flags=re.IGNORECASE):
-        term = _TERM.fullmatch(text)
-        if term is None or term[1] in found:
-            raise Invalid("The log cannot be filtered so", 'filter: write eventType eq "…", target.id eq "…", or both joined by and')
-        found[term[1]] = term[2]
-    return found

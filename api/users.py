@@ -15,7 +15,7 @@ from litestar.status_codes import HTTP_200_OK
 from msgspec import UNSET, Meta, Struct, UnsetType, field
 
 from api.auth import actor_of
-from api.filters import wanted_by
+from api.filters import Asked, Direction, cursor_from, cursor_text, wanted_by
 from api.instants import Instant, zoned
 from api.paging import linked
 from api.preconditions import etag, expected
@@ -132,14 +132,19 @@ class UserController(Controller):
         q: FromQuery[str | None] = None,
         filter: FromQuery[str | None] = None,
         search: FromQuery[str | None] = None,
+        sort_by: Annotated[str | None, QueryParameter(name="sortBy")] = None,
+        sort_order: Annotated[Direction, QueryParameter(name="sortOrder")] = Direction.asc,
         after: FromQuery[str | None] = None,
         limit: Annotated[int | None, QueryParameter(ge=1, le=_PAGE)] = None,
     ) -> Response[list[User]]:
-        """Users by the beginning of a name or e-mail address, or by a filter; without one, those who are not deactivated."""
-        wanted = wanted_by(q, search or filter)
-        found = users.page(request.app.state.engine, wanted, after or "", limit or (_PEOPLE_PICKER if q else _PAGE))
+        """Users by the beginning of a name or e-mail address, by a filter or by a search; without one, those who are not deactivated."""
+        engine = request.app.state.engine
+        schema = users.schema(engine)
+        wanted = wanted_by(Asked(q, filter, search, sort_by, sort_order), schema)
+        page = users.page(engine, wanted, cursor_from(after, wanted.sort, schema), limit or (_PEOPLE_PICKER if q else _PAGE))
         at = wire(now())
-        return linked(request, [user_view(request, user, at) for user in found.users], found.users[-1].id if found.more else None)
+        following = cursor_text(page.after, wanted.sort) if page.after else None
+        return linked(request, [user_view(request, user, at) for user in page.users], following)
 
     @post(status_code=HTTP_200_OK, summary="Create a user", sync_to_thread=True)
     def create_user(self, request: Request[Any, Any, Any], data: JSONBody[NewProfile], activate: FromQuery[bool] = True) -> Response[User]:

@@ -18,15 +18,18 @@ Without an external id the user's released account of the app is taken, else the
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from datetime import datetime
+from typing import Any
 
 from sqlalchemy import Engine
 from sqlmodel import Session
 
 from mastering.acts import changing, find, settle
-from mastering.errors import Invalid, NotFound
+from mastering.errors import AttributeMastered, Invalid, NotFound
 from mastering.ids import new_id
 from mastering.ledger import BY_HAND, Actor, Ledger
+from mastering.rules.mapping import normalise
 from mastering.rules.people import Account, User
 from mastering.rules.record import AccountState, external_id_of
 from mastering.store import accounts as store
@@ -51,8 +54,20 @@ def read(engine: Engine, app_id: str, user_or_account: str) -> Account:
         return found or _by_id(session, app_id, user_or_account)
 
 
-def assign(engine: Engine, actor: Actor, now: datetime, app_id: str, user_id: str, *, external_id: str | None = None) -> Account:
-    """Give a user an account in an app; the one there is already, if it is asked for again. Raises `NotFound` and `Invalid`."""
+def assign(
+    engine: Engine,
+    actor: Actor,
+    now: datetime,
+    app_id: str,
+    user_id: str,
+    *,
+    external_id: str | None = None,
+    profile: Mapping[str, Any] | None = None,
+) -> Account:
+    """Give a user an account in an app; the one there is already, if it is asked for again. `profile` is the app profile of a new account.
+
+    Raises `NotFound` and `Invalid`.
+    """
     with changing(engine, now, actor) as ledger:
         _require_app(ledger.session, app_id)
         user = find(ledger, user_id)
@@ -62,11 +77,38 @@ def assign(engine: Engine, actor: Actor, now: datetime, app_id: str, user_id: st
         account = _choose(ledger, user, app_id, external_id, present)
         known = account.id in ledger.accounts
         if not known:
+            account.profile = normalise(dict(profile or {}))
             ledger.enlist(account)
         ledger.link(account, user, BY_HAND, "account.assign")
         if not known:
             account.seen_active = False
         settle(ledger, user, now, remapped=True)
+    return account
+
+
+def update(engine: Engine, actor: Actor, now: datetime, app_id: str, user_id: str, profile: Mapping[str, Any]) -> Account:
+    """Correct the app profile of a user's account: merge what is given, null clearing.
+
+    What imports have supplied is the app's own word and read-only (`AttributeMastered`): it is corrected in the app. Raises `NotFound`.
+    """
+    with changing(engine, now, actor) as ledger:
+        _require_app(ledger.session, app_id)
+        user = find(ledger, user_id)
+        account = user.account_in(app_id)
+        if account is None or account.released:
+            raise NotFound(f"Not found: Resource not found: {user_id} (AppUser)")
+        wanted = {name: value for name, value in normalise(dict(profile)).items() if account.profile.get(name) != value}
+        if account.last_run_id is not None and wanted.keys() & account.profile.keys():
+            causes = [
+                f"{name}: is supplied by the app's imports and is read-only" for name in sorted(wanted.keys() & account.profile.keys())
+            ]
+            raise AttributeMastered("Operation failed because the app profile is supplied by imports", *causes)
+        if wanted:
+            changes = {name: {"old": account.profile.get(name), "new": value} for name, value in wanted.items()}
+            account.profile = {**account.profile, **wanted}
+            account.last_updated = ledger.at
+            ledger.note_account(account, BY_HAND, "account.profile", {"appAttributes": changes})
+            settle(ledger, user, now, remapped=True)
     return account
 
 

@@ -33,6 +33,7 @@ from mastering.store import catalog, people
 from mastering.store import history as history_store
 from mastering.store import users as store
 from mastering.store.engine import reading
+from mastering.store.search import INDEXED, LOOK_THROUGH, Cursor, NotIndexed
 from mastering.store.tables import HistoryEvent
 
 Check = Callable[[User], None]
@@ -59,10 +60,10 @@ _CANNOT = {
 
 @dataclass(frozen=True, slots=True)
 class Page:
-    """Some users, and whether there are more after the last."""
+    """Some users, and where the next ones begin, if there are more."""
 
     users: list[User]
-    more: bool
+    after: Cursor | None
 
 
 @dataclass(frozen=True, slots=True)
@@ -86,11 +87,31 @@ def read(engine: Engine, id_or_login: str) -> User:
         return see(session, id_or_login)
 
 
-def page(engine: Engine, wanted: store.Wanted, after: str, limit: int) -> Page:
-    """The next users of a list, ascending by id."""
+def schema(engine: Engine) -> Schema:
+    """The org's user schema: what users can be searched by."""
     with reading(engine) as session:
-        found = store.page(session, wanted, after, limit + 1)
-    return Page(found[:limit], len(found) > limit)
+        return catalog.schema(session)
+
+
+def page(engine: Engine, wanted: store.Wanted, after: Cursor | None, limit: int) -> Page:
+    """The next users of a list, in its order. Raises `Invalid` for a search that would have to look at too many (docs/decisions/0023)."""
+    with reading(engine) as session:
+        try:
+            found = store.page(session, wanted, catalog.schema(session), after, limit + 1)
+        except NotIndexed as lacking:
+            raise _too_many(lacking) from lacking
+    shown = found[:limit]
+    return Page([user for user, _ in shown], shown[-1][1] if len(found) > limit else None)
+
+
+def _too_many(lacking: NotIndexed) -> Invalid:
+    where = "sortBy" if lacking.position is None else f"search: at character {lacking.position + 1}"
+    known = ", ".join(INDEXED)
+    cause = (
+        f"{where}: {lacking.name} has no index, and more than {LOOK_THROUGH} users would have to be looked at; "
+        f"narrow the search by one that has, joined by and: status, {known}"
+    )
+    return Invalid("The list of users cannot be searched so", cause)
 
 
 def read_as_of(engine: Engine, id_or_login: str, at: datetime) -> User:

@@ -13,16 +13,17 @@ from functools import lru_cache
 from typing import Any
 
 import msgspec
-from sqlalchemy import ColumnElement, delete, func, or_, select
+from sqlalchemy import ColumnElement, String, and_, delete, func, not_, or_, select, type_coerce
 from sqlmodel import Session, col
 
+from mastering.rules.filters import Comparison, Denial, Either, Every, Node
 from mastering.rules.mapping import Direction, MappingRule
 from mastering.rules.policy import ImportPolicy, OrgSafeguard, ProvisioningPolicy
 from mastering.rules.runs import ENDED, RunStatus
 from mastering.rules.schema import Attribute, AttributeMaster, Permission, Schema, default_schema
 from mastering.store import tables
 from mastering.store.documents import dump, load
-from mastering.store.tables import App, AppStatus, MappingRow, Org
+from mastering.store.tables import App, MappingRow, Org
 
 ORG_ID = "00oMastering00000001"
 USER_TYPE_ID = "otyMastering00000001"
@@ -117,8 +118,8 @@ class WantedApps:
 
     starts_with: str | None = None
     """The name or the label begins so, in either case."""
-    status: AppStatus | None = None
-    name: str | None = None
+    filter: Node | None = None
+    """Comparisons by `eq` of id, name and status, and what joins them."""
     among: frozenset[str] | None = None
     """Only these, by id."""
 
@@ -136,10 +137,8 @@ def apps(session: Session, wanted: WantedApps, after: str, limit: int) -> list[A
     if wanted.starts_with:
         text = wanted.starts_with.lower()
         conditions.append(or_(*(func.lower(column).startswith(text, autoescape=True) for column in (col(App.name), col(App.label)))))
-    if wanted.status is not None:
-        conditions.append(col(App.status) == wanted.status)
-    if wanted.name is not None:
-        conditions.append(col(App.name) == wanted.name)
+    if wanted.filter is not None:
+        conditions.append(_held(wanted.filter))
     if wanted.among is not None:
         conditions.append(col(App.id).in_(wanted.among))
     return list(session.execute(select(App).where(*conditions).order_by(col(App.id)).limit(limit)).scalars())
@@ -160,6 +159,20 @@ def runs_with_plans(session: Session) -> list[str]:
     run = tables.ImportRun
     query = select(col(run.id)).where(col(run.status).in_((RunStatus.PLANNING, RunStatus.HELD, RunStatus.APPLYING)))
     return list(session.execute(query.order_by(col(run.id))).scalars())
+
+
+def _held(node: Node) -> ColumnElement[bool]:
+    """A filter of apps as SQL: there are few apps, and every page looks at them by id."""
+    match node:
+        case Every(parts):
+            return and_(*(_held(part) for part in parts))
+        case Either(parts):
+            return or_(*(_held(part) for part in parts))
+        case Denial(_, part):
+            return not_(_held(part))
+        case Comparison(_, name, _, value):
+            column: ColumnElement[str] = type_coerce(getattr(App, name), String)
+            return column == value
 
 
 def has_unfinished_run(session: Session, app_id: str) -> bool:

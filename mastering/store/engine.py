@@ -28,6 +28,7 @@ from sqlalchemy.engine import make_url
 from sqlmodel import Session
 
 from mastering.errors import SettingInvalid
+from mastering.rules.text import fold_name
 from mastering.store.turns import turn_to_write
 
 _MIGRATIONS = Path(__file__).parent / "migrations"
@@ -103,6 +104,12 @@ def _on_sqlite_connect(connection: Any, _: object) -> None:
         "temp_store=MEMORY",
     ):
         connection.execute(f"PRAGMA {pragma}")
+    connection.create_function("fold_name", 1, _fold, deterministic=True)
+
+
+def _fold(value: object) -> object:
+    """`rules.text.fold_name` for statements that look at attributes without a column of their own; what is no text is nothing."""
+    return fold_name(value) if isinstance(value, str) else None
 
 
 def _on_sqlite_begin(connection: Connection) -> None:

@@ -14,7 +14,7 @@ from sqlmodel import Session, SQLModel, col
 from mastering.rules.lifecycle import Status
 from mastering.rules.people import Account, Hold, User
 from mastering.rules.record import AccountState
-from mastering.rules.text import fold_login, name_key
+from mastering.rules.text import fold_login, fold_name, name_key
 from mastering.store import tables
 from mastering.store.documents import dump, load
 
@@ -27,6 +27,7 @@ USER_COLUMNS = (
     "login_key",
     "email_key",
     "name_key",
+    *tables.SEARCHED_ATTRIBUTES.values(),
     "profile",
     "pending_when_deactivated",
     "held",
@@ -106,6 +107,7 @@ def user_row(user: User) -> tuple[Any, ...]:
         fold_login(user.login),
         fold_login(email) if isinstance(email, str) else None,
         name_key(first if isinstance(first, str) else None, last if isinstance(last, str) else None),
+        *(fold_name(value) if isinstance(value := profile.get(name), str) else "" for name in tables.SEARCHED_ATTRIBUTES),
         dump(profile),
         user.pending_when_deactivated,
         hold is not None,

@@ -16,7 +16,7 @@ from __future__ import annotations
 from enum import StrEnum
 from typing import Any, ClassVar
 
-from sqlalchemy import BigInteger, Enum, Index, Integer, LargeBinary, Text, UniqueConstraint, text
+from sqlalchemy import BigInteger, Enum, Index, Integer, LargeBinary, String, Text, UniqueConstraint, text
 from sqlmodel import Field, SQLModel
 
 from mastering.rules.lifecycle import Status
@@ -37,6 +37,24 @@ class Role(StrEnum):
     admin = "admin"
     importer = "importer"
     auditor = "auditor"
+
+
+SEARCHED_ATTRIBUTES = {
+    "firstName": "search_first_name",
+    "lastName": "search_last_name",
+    "department": "search_department",
+    "employeeNumber": "search_employee_number",
+}
+"""Profile attributes with a folded column and an index of their own."""
+SEARCHED_INSTANTS = {
+    "created": "created",
+    "activated": "coalesce(activated, '')",
+    "status_changed": "coalesce(status_changed, '')",
+    "last_updated": "last_updated",
+}
+"""Instants with an index, and what it is over."""
+
+_key: Any = String().with_variant(String(collation="C"), "postgresql")  # compared by its characters, as SQLite does everywhere
 
 
 def _enum(kind: type[StrEnum]) -> Any:
@@ -93,7 +111,11 @@ class MappingRow(SQLModel, table=True):
 
 
 class User(SQLModel, table=True):
-    """The person's account in the directory. `login_key`, `email_key` and `name_key` are what matching compares (SPEC §§4, 6)."""
+    """The person's account in the directory. `login_key`, `email_key` and `name_key` are what matching compares (SPEC §§4, 6).
+
+    The columns `search_…` hold the profile attributes that lists are most searched by, folded; empty where there is none. With them, and
+    with every index over (value, id), a search looks up what it wants and goes on where a page ended.
+    """
 
     __tablename__: ClassVar[Any] = "users"
     __table_args__ = (
@@ -102,13 +124,19 @@ class User(SQLModel, table=True):
         Index("ix_users_name_key", "name_key"),
         Index("ix_users_status", "status", "id"),
         Index("ix_users_hold_until", "hold_until", sqlite_where=text("held"), postgresql_where=text("held")),
+        *(Index(f"ix_users_{column}", text(value), "id") for column, value in SEARCHED_INSTANTS.items()),
+        *(Index(f"ix_users_{column}", column, "id") for column in SEARCHED_ATTRIBUTES.values()),
     )
     id: str = Field(primary_key=True)
     status: Status = Field(sa_type=_enum(Status))
     login: str
-    login_key: str
-    email_key: str | None = None
+    login_key: str = Field(sa_type=_key)
+    email_key: str | None = Field(default=None, sa_type=_key)
     name_key: str | None = None
+    search_first_name: str = Field(default="", sa_type=_key)
+    search_last_name: str = Field(default="", sa_type=_key)
+    search_department: str = Field(default="", sa_type=_key)
+    search_employee_number: str = Field(default="", sa_type=_key)
     profile: str = Field(sa_type=Text)
     pending_when_deactivated: bool = False
     held: bool = False

@@ -9,36 +9,37 @@ from collections.abc import Collection, Iterator
 from dataclasses import dataclass
 from typing import Any
 
-from sqlalchemy import ColumnElement, or_, select
+from sqlalchemy import ColumnElement, false, or_, select
 from sqlmodel import Session, col
 
+from mastering.rules.filters import Node
 from mastering.rules.lifecycle import Status
 from mastering.rules.people import User
-from mastering.rules.text import BETWEEN, fold_login, fold_name
+from mastering.rules.schema import Schema
+from mastering.rules.text import fold_login, fold_name
 from mastering.store import people, tables
 from mastering.store.documents import load
+from mastering.store.search import BY_ID, Cursor, Sort, begins, look
 
 
 @dataclass(frozen=True, slots=True)
 class Wanted:
-    """Which users a list asks for: every part that is given must hold."""
+    """Which users a list asks for, every part that is given must hold; and in which order."""
 
     starts_with: str | None = None
     """The first name, last name or e-mail address begins so."""
-    status: Status | None = None
     not_status: Status | None = None
-    id: str | None = None
-    login: str | None = None
-    email: str | None = None
+    filter: Node | None = None
+    sort: Sort = BY_ID
 
 
-def page(session: Session, wanted: Wanted, after: str, limit: int) -> list[User]:
-    """The next users, ascending by id."""
-    user_id = col(tables.User.id)
-    query = select(user_id).where(user_id > after, *_conditions(wanted)).order_by(user_id).limit(limit)
-    ids = [row[0] for row in session.execute(query)]
-    found = people.users(session, ids)
-    return [found[each] for each in ids]
+def page(session: Session, wanted: Wanted, schema: Schema, after: Cursor | None, limit: int) -> list[tuple[User, Cursor]]:
+    """The next users, each with the cursor that goes on after them. Raises `NotIndexed`."""
+    narrow = [_begins(wanted.starts_with)] if wanted.starts_with else []
+    leave_out = false() if wanted.not_status is None else col(tables.User.status) == wanted.not_status
+    found = look(session, schema, narrow, leave_out, wanted.filter, wanted.sort, after, limit)
+    users = people.users(session, [user_id for user_id, _ in found])
+    return [(users[user_id], Cursor(value, user_id)) for user_id, value in found]
 
 
 def login_holders(session: Session, login_keys: Collection[str]) -> dict[str, str]:
@@ -96,28 +97,10 @@ def ids_with_ended_holds(session: Session, at: str, limit: int) -> list[str]:
     return [row[0] for row in session.execute(query)]
 
 
-def _conditions(wanted: Wanted) -> list[ColumnElement[bool]]:
-    user = tables.User
-    found: list[ColumnElement[bool]] = []
-    if wanted.starts_with:
-        found.append(_begins(wanted.starts_with))
-    if wanted.status is not None:
-        found.append(col(user.status) == wanted.status)
-    if wanted.not_status is not None:
-        found.append(col(user.status) != wanted.not_status)
-    if wanted.id is not None:
-        found.append(col(user.id) == wanted.id)
-    if wanted.login is not None:
-        found.append(col(user.login_key) == fold_login(wanted.login))
-    if wanted.email is not None:
-        found.append(col(user.email_key) == fold_login(wanted.email))
-    return found
-
-
 def _begins(text: str) -> ColumnElement[bool]:
-    name, names = fold_name(text), col(tables.User.name_key)
+    name, login = fold_name(text), fold_login(text)
     return or_(
-        names.startswith(name, autoescape=True),
-        names.contains(BETWEEN + name, autoescape=True),
-        col(tables.User.email_key).startswith(fold_login(text), autoescape=True),
+        begins(col(tables.User.search_first_name), name),
+        begins(col(tables.User.search_last_name), name),
+        begins(col(tables.User.email_key), login),
     )
