@@ -17,6 +17,7 @@ A change's `effect` is what applying it writes, and nothing else is written:
 ``release``    the account loses its say
 ``wait``       situation, reason and candidates of a row that waits for review; null for one that leaves the queue
 ``unheeded``   a word that was heard and not followed: the trigger it asked for, and why it was not fired
+``hook``       what the import inline hook said of the record, or how it failed (`hooked`)
 =============  ===============================================================================================
 """
 
@@ -25,6 +26,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import datetime
+from types import MappingProxyType
 from typing import Any, NamedTuple, TypedDict
 
 from mastering.rules.claims import Claims, Lost
@@ -74,6 +76,7 @@ class Effect(TypedDict, total=False):
     release: bool
     wait: dict[str, Any] | None
     unheeded: tuple[str, str] | None
+    hook: dict[str, Any]
 
 
 @dataclass(frozen=True, slots=True)
@@ -105,6 +108,8 @@ class Prepared(NamedTuple):
     mapped: dict[str, Value]
     login: str
     keys: Keys
+    said: Mapping[str, Value] = MappingProxyType({})
+    """Attributes of the user that the import hook gave a value of its own, over what is mapped (SPEC §8)."""
 
 
 @dataclass(slots=True)
@@ -311,6 +316,7 @@ def _write_profile(terms: Terms, change: Change, user: User, prepared: Prepared 
         return
     mapped = terms.mapping.apply(prepared.merged, creating=False, now=terms.now)
     mapped["login"] = prepared.login
+    mapped.update(prepared.said)
     new = {name: value for name, value in mapped.items() if name in mine and user.profile.get(name) != value}
     if new:
         change.effect["new"] = new
