@@ -2,7 +2,8 @@
 
 The situation and the candidates of every waiting row are brought up to date at once; nothing is confirmed here: that is for a run or a
 reviewer. As in a run, rows that want the same person or login stand in each other's way. A row that waits because of another record's
-claim stands as it is until the next run of its app, which at its end looks at the rows it had no records of.
+claim stands as it is until the next run of its app, which at its end looks at the rows it had no records of. So does one that an inline
+hook's word has led where it is.
 """
 
 from __future__ import annotations
@@ -14,6 +15,7 @@ from datetime import datetime
 from mastering.ledger import Ledger, Why
 from mastering.rules.claims import Claims, Lost
 from mastering.rules.decision import Rule
+from mastering.rules.hooked import stands_by_hook
 from mastering.rules.matching import Crowd, correlate
 from mastering.rules.people import Account
 from mastering.rules.plan import Change, Found, Prepared, give_up, plan_unlinked, prepare_again, stake
@@ -68,7 +70,7 @@ def _stands(account: Account, after: tables.ImportRun | None) -> bool:
 
 def _place(ledger: Ledger, account: Account, change: Change) -> bool:
     place = (change.decision.situation.value, change.decision.reason, change.candidates)
-    if place == (account.situation, account.reason, account.candidates):
+    if place == (account.situation, account.reason, account.candidates) or stands_by_hook(account.reason, change.decision.situation):
         return False
     mine = ledger.accounts.setdefault(account.id, account)
     mine.situation, mine.reason, mine.candidates = place

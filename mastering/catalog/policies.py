@@ -22,7 +22,8 @@ from mastering.rules.mapping import MappingRefused, compile_username
 from mastering.rules.policy import Firing, ImportPolicy, UsernameFormat, faults
 from mastering.rules.schema import Schema
 from mastering.store import catalog as store
-from mastering.store.tables import App
+from mastering.store import hooks as hook_store
+from mastering.store.tables import App, InlineHook
 
 Check = Callable[[App], None]
 """Looks at the app as it is, before anything is changed, and raises what stands against it: `If-Match`."""
@@ -38,7 +39,7 @@ def replace(engine: Engine, actor: Actor, now: datetime, app_id: str, policy: Im
         app = change.app(app_id)
         check(app)
         before = store.policy_of(app)
-        _refuse(policy, store.schema(change.session))
+        _refuse(policy, store.schema(change.session), hook_store.hook(change.session, policy.hook_id) if policy.hook_id else None)
         changes = changed_parts(_document(before), _document(policy))
         if changes:
             app.policy = store.policy_text(policy)
@@ -55,14 +56,14 @@ def _document(policy: ImportPolicy) -> dict[str, Any]:
     return told
 
 
-def _refuse(policy: ImportPolicy, schema: Schema) -> None:
+def _refuse(policy: ImportPolicy, schema: Schema, hook: InlineHook | None) -> None:
     causes = faults(policy) + _schedule_faults(policy) + _unknown_attributes(policy, schema)
     if policy.username.format is UsernameFormat.CUSTOM and policy.username.expression:
         try:
             compile_username(policy.username.format, policy.username.expression)
         except MappingRefused as refused:
             causes += refused.causes
-    if policy.hook_id is not None:
+    if policy.hook_id is not None and hook is None:
         causes.append(f"hookId: there is no inline hook {policy.hook_id}")
     if causes:
         raise Invalid("Api validation failed: import policy", *causes)

@@ -15,6 +15,7 @@ from mastering.imports.again import Again
 from mastering.imports.rows import change_of
 from mastering.ledger import Ledger, Why
 from mastering.rules.decision import Action
+from mastering.rules.hooked import hook_facts
 from mastering.rules.lifecycle import Trigger
 from mastering.rules.people import Account, User
 from mastering.rules.plan import Change, Terms
@@ -150,4 +151,7 @@ def why_of(change: Change, seq: int) -> Why:
         facts["status"] = change.before.value
     if change.candidates:
         facts["candidates"] = list(change.candidates)
+    hook = hook_facts(change)
+    if hook is not None:
+        facts["hook"] = hook
     return Why(change.decision.rule.value, change.decision.reason, change.authority, row=seq, facts=facts)

@@ -51,3 +51,8 @@ class Lease:
         if now() - self.renewed >= _BEAT:
             with writing(self.engine) as session:
                 self.hold(session)
+
+    def let_go(self) -> None:
+        """Leave the run to whoever takes it up next, at once."""
+        with writing(self.engine) as session:
+            self.hold(session).lease_until = None

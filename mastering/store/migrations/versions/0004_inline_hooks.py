@@ -23,7 +23,9 @@ def upgrade() -> None:
         sa.Column("auth_key", sa.String(), nullable=True),
         sa.Column("auth_value", sa.Text(), nullable=True),
         sa.Column(
-            "on_failure", sa.Enum("CONTINUE", "HOLD", name="onfailure", native_enum=False, create_constraint=True, length=32), nullable=False
+            "on_failure",
+            sa.Enum("CONTINUE", "HOLD", name="onfailure", native_enum=False, create_constraint=True, length=32),
+            nullable=False,
         ),
         sa.Column("version", sa.Integer(), nullable=False),
         sa.Column("created", sa.String(), nullable=False),
