@@ -15,8 +15,25 @@ from litestar import Litestar
 from litestar.concurrency import sync_to_thread
 from litestar.types import ControllerRouterHandler
 from prometheus_client import CollectorRegistry
+from sqlalchemy import Engine
 
-from api import app_users, apps, description, health, imports, logs, mappings, masters, org, policies, review, tokens, user_views, users
+from api import (
+    app_users,
+    apps,
+    description,
+    health,
+    hooks,
+    imports,
+    logs,
+    mappings,
+    masters,
+    org,
+    policies,
+    review,
+    tokens,
+    user_views,
+    users,
+)
 from api.auth import Authentication, authorise
 from api.bodies import StrictRequest
 from api.errors import HANDLERS
@@ -24,12 +41,16 @@ from api.idempotency import Idempotency
 from api.negotiation import acceptable
 from api.observing import Observed
 from mastering import logs as log_lines
+from mastering.catalog import hooks as hook_catalog
 from mastering.clock import now
+from mastering.connectors.outbound import Door
+from mastering.imports.hooking import HookCaller
 from mastering.imports.worker import Worker, recover
 from mastering.schedule import Ticker
 from mastering.settings import Settings
 from mastering.store.engine import open_database
 from mastering.tokens import ensure_admin
+from mastering.vault import Vault, open_vault
 
 MAX_BODY = 10 * 1024**2
 """Bytes of a request's body; imports have a limit of their own."""
@@ -42,6 +63,7 @@ CONTROLLERS: list[ControllerRouterHandler] = [
     policies.PolicyController,
     masters.MasterController,
     mappings.MappingController,
+    hooks.HookController,
     *imports.CONTROLLERS,
     *review.CONTROLLERS,
     org.OrgController,
@@ -57,7 +79,7 @@ _log = structlog.get_logger("mastering.api")
 def create_app(settings: Settings | None = None) -> Litestar:
     """The application. Without settings it reads them from the environment; raises `SettingInvalid`.
 
-    While it runs, `state` has the `engine`, the import `worker` and the metrics' `registry`.
+    While it runs, `state` has the `engine`, the import `worker`, the metrics' `registry`, the `vault` of secrets and the `door` outwards.
     """
     settings = settings or Settings.from_environment(os.environ)
     log_lines.configure(settings.log_format)
@@ -74,6 +96,7 @@ def create_app(settings: Settings | None = None) -> Litestar:
     )
     app.state.settings = settings
     app.state.registry = CollectorRegistry()
+    app.state.observe_hooks = hooks.observed(app.state.registry)
     app.asgi_handler = Observed(app.asgi_handler, app.state.registry)
     return app
 
@@ -83,6 +106,7 @@ async def _lifespan(app: Litestar) -> AsyncIterator[None]:
     """Open the database, make sure that an admin can call, let the worker work; and the way back."""
     settings: Settings = app.state.settings
     engine = app.state.engine = await sync_to_thread(open_database, settings.database_url)
+    door = app.state.door = Door(settings.outbound_allow)
     try:
         health.watch(app.state.registry, engine)
         file = await sync_to_thread(ensure_admin, engine, now(), settings.admin_token, settings.data_dir)
@@ -90,7 +114,9 @@ async def _lifespan(app: Litestar) -> AsyncIterator[None]:
             _log.info("a token for the first admin was made", file=str(file))
         if engine.dialect.name == "sqlite":  # an embedded database has one process: whoever worked on it before is gone
             await sync_to_thread(recover, engine)
-        worker, ticker = Worker(engine), Ticker(engine)
+        app.state.vault = await sync_to_thread(_open_vault, engine, settings)
+        caller = HookCaller(app.state.vault, door, observe=app.state.observe_hooks)
+        worker, ticker = Worker(engine, caller), Ticker(engine)
         app.state.worker = worker
         worker.start()
         ticker.start()
@@ -100,4 +126,14 @@ async def _lifespan(app: Litestar) -> AsyncIterator[None]:
             await sync_to_thread(ticker.stop)
             await sync_to_thread(worker.stop)
     finally:
+        door.close()
         engine.dispose()
+
+
+def _open_vault(engine: Engine, settings: Settings) -> Vault:
+    """The vault, with what earlier keys sealed brought under the present one. What no key opens has to be entered again: that is told."""
+    vault = open_vault(settings.secret_key, settings.data_dir)
+    lost = hook_catalog.reseal(engine, vault)
+    if lost:
+        _log.warning("secrets cannot be read with this key: set MASTERING_SECRET_KEY to the one of before, or enter them again", hooks=lost)
+    return vault

@@ -9,12 +9,9 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from enum import StrEnum
-from types import MappingProxyType
 from typing import Any
 
 from mastering.rules.expressions import Value
-
-NO_VALUES: Mapping[str, Value] = MappingProxyType({})
 
 
 class OnFailure(StrEnum):
@@ -65,8 +62,8 @@ class HookWord:
 
     outcome: Outcome
     detail: str | None = None
-    app: Mapping[str, Value] = field(default=NO_VALUES)
-    user: Mapping[str, Value] = field(default=NO_VALUES)
+    app: Mapping[str, Value] = field(default_factory=dict)
+    user: Mapping[str, Value] = field(default_factory=dict)
     link: str | None = None
     tries: int = 1
 
