@@ -112,7 +112,7 @@ def _secret_key(text: str | None, file: str | None) -> str | None:
             text = Path(file).read_text(encoding="utf-8").strip()
         except (OSError, UnicodeDecodeError) as fault:
             raise _invalid("SECRET_KEY_FILE", f"cannot be read: {file}") from fault
-    if text is not None and min((len(line.strip()) for line in text.strip().splitlines()), default=0) < _SHORTEST_KEY:
+    if text is not None and min((len(line.strip()) for line in text.splitlines() if line.strip()), default=0) < _SHORTEST_KEY:
         raise _invalid("SECRET_KEY" if file is None else "SECRET_KEY_FILE", f"must have at least {_SHORTEST_KEY} characters a line")
     return text
 
