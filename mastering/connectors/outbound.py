@@ -241,9 +241,8 @@ class _CheckedNetwork(httpcore.NetworkBackend):
         self._look_ups.shutdown(wait=False, cancel_futures=True)
 
     def _may_call(self, host: str, address: Address) -> bool:
-        if not is_internal(address) or (address.is_loopback and _is_this_machine(host)):
-            return True
-        return any(address in network for network in self._allowed)
+        fine = address.is_loopback if _is_this_machine(host) else not is_internal(address)
+        return fine or any(address in network for network in self._allowed)
 
     def _resolve(self, host: str, port: int) -> list[Address]:
         """The addresses of a name. The system's look-up knows no time-out, so it is waited for and not joined."""

@@ -115,6 +115,7 @@ class HookCaller:
             self._fail_rest(asked, records, Outcome.given_up)
         finally:
             pool.shutdown(wait=True, cancel_futures=True)
+            asked.heard += [(who, call.result()) for call, who in under_way.items() if not call.cancelled() and call.exception() is None]
             _keep(asked)
 
     def _ask(self, target: Target, hook_id: str, about: About, record: store.Asked) -> HookWord:

@@ -154,6 +154,12 @@ def test_a_name_that_leads_inside_is_not_called_even_if_it_also_leads_outside(
         call(door, "https://hooks.example.com/", seconds=QUICK)
 
 
+def test_localhost_that_leads_elsewhere_is_not_called(door: Door, monkeypatch: pytest.MonkeyPatch) -> None:
+    leads_to(monkeypatch, "8.8.8.8")
+    with pytest.raises(NotAllowed):
+        call(door, "http://localhost/", seconds=QUICK)
+
+
 def test_a_name_without_an_address_is_unreachable(door: Door, monkeypatch: pytest.MonkeyPatch) -> None:
     def fail(*_: object, **__: object) -> None:
         raise socket.gaierror(socket.EAI_NONAME, "no such name")
