@@ -101,7 +101,7 @@ class HookCaller:
         under_way: dict[Future[HookWord], str] = {}
         try:
             while True:
-                while asked.gave_up is None and len(under_way) < 2 * self._at_once and (record := next(records, None)) is not None:
+                while len(under_way) < self._room(asked) and (record := next(records, None)) is not None:
                     under_way[pool.submit(self._ask, target, hook_id, about, record)] = record.external_id
                 if not under_way:
                     break
@@ -117,6 +117,12 @@ class HookCaller:
             pool.shutdown(wait=True, cancel_futures=True)
             asked.heard += [(who, call.result()) for call, who in under_way.items() if not call.cancelled() and call.exception() is None]
             _keep(asked)
+
+    def _room(self, asked: _Asked) -> int:
+        """How many calls may be under way. While there is doubt, no more than it takes to settle it: each may take as long as a call can."""
+        if asked.gave_up is not None:
+            return 0
+        return min(self._at_once, self._down_after - asked.failing) if asked.failing else self._at_once
 
     def _ask(self, target: Target, hook_id: str, about: About, record: store.Asked) -> HookWord:
         payload = request_of(about, hook_id, new_id("evt"), now(), app=record.app, user=record.user, contested=record.contested)
