@@ -6,7 +6,7 @@ Whoever may set an address must not be able to make this process call what only 
 * the name is resolved here, every address it has is looked at, and the connection goes to an address that was looked at: a name that
   answers differently the next time (DNS rebinding) changes nothing. Certificate and `Host` are those of the name;
 * private, link-local, shared and metadata addresses are refused, also in their IPv6 disguises, unless a setting allows the network;
-* no redirect is followed, no proxy is asked, certificates are verified;
+* no redirect is followed, no cookie kept, no proxy is asked, certificates are verified;
 * a call has one bound in time, from the look-up of the name to the last byte, and one in the size of the answer; what is compressed is
   not unpacked.
 """
@@ -20,6 +20,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from concurrent.futures import TimeoutError as TookTooLong
 from dataclasses import dataclass
+from http.cookiejar import CookieJar, DefaultCookiePolicy
 from ipaddress import IPv4Address, IPv6Address, IPv6Network, ip_address, ip_network
 from time import monotonic
 from typing import Any
@@ -119,7 +120,9 @@ class Door:
     def __init__(self, allowed: Sequence[Network] = (), *, at_once: int = 32, tls: ssl.SSLContext | None = None) -> None:
         """`allowed`: internal networks that may be called nevertheless. `tls` verifies; by default against the public authorities."""
         self._network = _CheckedNetwork(allowed)
-        self._client = httpx.Client(transport=_Transport(self._network, tls or httpx.create_ssl_context(), at_once), trust_env=False)
+        transport = _Transport(self._network, tls or httpx.create_ssl_context(), at_once)
+        no_cookies = CookieJar(DefaultCookiePolicy(allowed_domains=[]))
+        self._client = httpx.Client(transport=transport, trust_env=False, cookies=no_cookies)
 
     def call(self, method: str, url: str, *, headers: Mapping[str, str], body: bytes, seconds: float, limit: int) -> Answer:
         """One call, answered within `seconds` in all and `limit` bytes of body; raises `CallFailed`.

@@ -89,15 +89,12 @@ def plan_heard(terms: Terms, hook: HookTerms, heard: Heard, account: Account | N
     """
     word = heard.word
     change = plan_unlinked(_confirming(terms) if word.link else terms, heard.prepared, account, found)
-    if word.link is not None:
-        _by_link(change)
-    elif word.failed and hook.on_failure is OnFailure.HOLD and change.decision.action is Action.create:
+    if word.failed and hook.on_failure is OnFailure.HOLD and change.decision.action is Action.create:
         change.effect.pop("create")
         _wait(change, HOOK_FAILED)
     if word.failed:
         change.detail = f"the inline hook {hook.name} failed: {word.detail}"
-    elif word.user and change.decision.action is Action.wait:
-        _wait(change, f"{_BY_HOOK}{change.decision.reason}", change.decision.rule)
+    _name_the_hook(change, word)
     change.effect["hook"] = _kept(hook, word)
     return change
 
@@ -114,8 +111,8 @@ def plan_kept(terms: Terms, planned: Change, prepared: Prepared, account: Accoun
     """A row with a word, decided again on other facts: the word stands, its hook is not asked again."""
     word = word_kept(planned)
     change = plan_unlinked(_confirming(terms) if word and word.link else terms, prepared, account, found)
-    if word and word.link is not None:
-        _by_link(change)
+    if word is not None:
+        _name_the_hook(change, word)
     if "hook" in planned.effect:
         change.effect["hook"], change.detail = planned.effect["hook"], change.detail or planned.detail
     return change
@@ -146,19 +143,19 @@ def _confirming(terms: Terms) -> Terms:
     return replace(terms, policy=replace(terms.policy, confirmation=Confirmation(auto_confirm_exact=True)))
 
 
-def _by_link(change: Change) -> None:
-    """Whose doing a link was, or the obstacle to it. By itself the record matched nobody: so its situation says."""
+def _name_the_hook(change: Change, word: HookWord) -> None:
+    """Whose doing a link was, or that a row waits. By itself a record that the hook links matched nobody: so its situation says."""
     decision = change.decision
-    if decision.action is Action.link:
+    if word.link is not None and decision.action is Action.link:
         rule = Rule.inline_hook if decision.rule is Rule.auto_confirm_exact else decision.rule
         change.decision = replace(decision, situation=Situation.UNMATCHED, rule=rule)
-    elif decision.action is Action.wait:
+    elif (word.link is not None or word.user) and decision.action is Action.wait:
         _wait(change, f"{_BY_HOOK}{decision.reason}")
 
 
-def _wait(change: Change, reason: str, rule: Rule = Rule.inline_hook) -> None:
+def _wait(change: Change, reason: str) -> None:
     decision = change.decision
-    change.decision = Decision(decision.situation, Action.wait, rule, to=change.before, reason=reason)
+    change.decision = Decision(decision.situation, Action.wait, Rule.inline_hook, to=change.before, reason=reason)
     change.effect["wait"] = {"situation": decision.situation.value, "reason": reason, "candidates": list(change.candidates)}
 
 

@@ -293,6 +293,13 @@ def test_a_redirect_is_an_answer_and_is_not_followed(door: Door, server: HookSer
     assert len(server.seen) == 1
 
 
+def test_a_cookie_is_not_kept(door: Door, server: HookServer) -> None:
+    server.behaves = lambda _: Reply(headers={"Set-Cookie": "a=b; Path=/"})
+    call(door, server.uri)
+    call(door, server.uri)
+    assert "Cookie" not in server.seen[1].headers
+
+
 def test_an_answer_that_announces_too_much_is_not_read(door: Door, server: HookServer) -> None:
     server.behaves = lambda _: Reply(body=b"x", promise=10**12)
     with pytest.raises(TooLarge):

@@ -319,6 +319,26 @@ def test_a_link_to_a_user_whose_place_is_taken_waits_and_goes_on_waiting(hooked:
     assert it.world.queue(it.hr) == held
 
 
+def test_a_link_that_waits_says_so_once_also_where_the_hook_changed_more(hooked: Hooked) -> None:
+    it = hooked.set_up()
+    it.world.send(it.hr, [person("Ann")])
+    link = linking(it.world.user_of(it.hr, "Ann").id)["commands"]
+    it.server.behaves = lambda _: Reply(body={"commands": [*link, *commanded(("user.profile.update", {"title": "Dr"}))["commands"]]})
+    it.world.delta(it.hr, [person("E2")])
+    assert it.world.queue(it.hr)["E2"][1] == "hook_place_taken"
+
+
+def test_a_record_that_the_hook_changes_into_somebody_known_waits_where_matches_wait(hooked: Hooked) -> None:
+    it = hooked.set_up(confirmation=replace(CONFIRM_ALL, auto_confirm_exact=False))
+    it.world.by_hand("ann")
+    it.server.commands(("user.profile.update", {"login": "ann@example.com"}))
+    it.world.send(it.hr, [person("E1")])
+    waiting = {"E1": ("EXACT", "hook_exact", ["ann@example.com"])}
+    assert it.world.queue(it.hr) == waiting
+    it.world.by_hand("somebody")
+    assert it.world.queue(it.hr) == waiting
+
+
 def test_two_records_linked_to_one_user_both_wait(hooked: Hooked) -> None:
     it = hooked.set_up()
     ann = it.world.by_hand("ann")
