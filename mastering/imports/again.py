@@ -176,12 +176,11 @@ class Again:
 
     def _match(self, planned: Change, prepared: Prepared) -> Match:
         """Whom the hook named, for its word stands; else whom the record matches among those who count."""
-        word = word_kept(planned)
-        if word is not None and word.link is not None:
-            return link_of(word.link)
         near = self._crowd.near(prepared.keys)
         counting = [(user_id, keys) for user_id, keys in near if user_id in planned.candidates or user_id in self._changed]
-        return correlate(self._terms.policy.matching, prepared.keys, counting)
+        match = correlate(self._terms.policy.matching, prepared.keys, counting)
+        word = word_kept(planned)
+        return link_of(word.link, match) if word is not None and word.link is not None else match
 
 
 def _arrives(change: Change) -> bool:

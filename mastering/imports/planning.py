@@ -300,10 +300,8 @@ class Planner:
         holders = self._holders(known, {fold_login(prepared.login) for prepared, _ in ready})
         matching = self._terms.policy.matching
         linked = [links.get(prepared.record.external_id) for prepared, _ in ready]
-        matches = [
-            link_of(link) if link else correlate(matching, prepared.keys, crowd.near(prepared.keys))
-            for (prepared, _), link in zip(ready, linked, strict=True)
-        ]
+        by_themselves = [correlate(matching, prepared.keys, crowd.near(prepared.keys)) for prepared, _ in ready]
+        matches = [link_of(link, match) if link else match for match, link in zip(by_themselves, linked, strict=True)]
         users = people.users(self._session, set(chain.from_iterable(match.user_ids for match in matches)))
         users.update({user_id: self._after[user_id] for user_id in users.keys() & self._after.keys()})
         for (prepared, _), match in zip(ready, matches, strict=True):

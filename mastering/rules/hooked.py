@@ -77,9 +77,12 @@ def overlaid(terms: Terms, prepared: Prepared, said: Mapping[str, Value]) -> Pre
     return prepared._replace(mapped=mapped, login=login, keys=keys, said=said)
 
 
-def link_of(user_id: str) -> Match:
-    """The match that a hook's link stands for."""
-    return Match(Kind.EXACT, (user_id,))
+def link_of(user_id: str, found: Match) -> Match:
+    """The match that a hook's link stands for: an exact one only if the record matched that user exactly by itself, which `found` says.
+
+    So an exact match of another record beats it, and it is told from one where a return depends on that.
+    """
+    return Match(Kind.EXACT if found.kind is Kind.EXACT and user_id in found.user_ids else Kind.PARTIAL, (user_id,))
 
 
 def plan_heard(terms: Terms, hook: HookTerms, heard: Heard, account: Account | None, found: Found) -> Change:
@@ -140,14 +143,15 @@ def stands_by_hook(reason: str | None, situation: Situation) -> bool:
 
 def _confirming(terms: Terms) -> Terms:
     """The terms under which a hook's link is judged: it is confirmed, and everything else is the app's."""
-    return replace(terms, policy=replace(terms.policy, confirmation=Confirmation(auto_confirm_exact=True)))
+    return replace(terms, policy=replace(terms.policy, confirmation=Confirmation(auto_confirm_exact=True, auto_confirm_partial=True)))
 
 
 def _name_the_hook(change: Change, word: HookWord) -> None:
     """Whose doing a link was, or that a row waits. By itself a record that the hook links matched nobody: so its situation says."""
     decision = change.decision
     if word.link is not None and decision.action is Action.link:
-        rule = Rule.inline_hook if decision.rule is Rule.auto_confirm_exact else decision.rule
+        confirmed = decision.rule in {Rule.auto_confirm_exact, Rule.auto_confirm_partial}
+        rule = Rule.inline_hook if confirmed else decision.rule
         change.decision = replace(decision, situation=Situation.UNMATCHED, rule=rule)
     elif (word.link is not None or word.user) and decision.action is Action.wait:
         _wait(change, f"{_BY_HOOK}{decision.reason}")

@@ -348,6 +348,29 @@ def test_two_records_linked_to_one_user_both_wait(hooked: Hooked) -> None:
     assert {reason for _, reason, _ in it.world.queue(it.hr).values()} == {"user_claimed_twice"}
 
 
+@pytest.mark.parametrize("order", [(1, 2), (2, 1)])
+def test_an_exact_match_of_another_record_beats_a_link_that_is_none(hooked: Hooked, order: tuple[int, int]) -> None:
+    it = hooked.set_up()
+    ann = it.world.by_hand("ann")
+    it.server.behaves = lambda _: Reply(body=linking(ann.id))
+    records = {1: person("E1"), 2: person("E2", email="ann@example.com")}
+    it.world.send(it.hr, [records[n] for n in order])
+    assert it.world.account(it.hr, "E2").user_id == ann.id
+    assert it.world.queue(it.hr) == {"E1": ("CONFLICT", "user_claimed_twice", ["ann@example.com"])}
+
+
+def test_a_link_to_somebody_who_left_and_whom_the_record_exactly_matches_is_an_exact_return(hooked: Hooked) -> None:
+    it = hooked.set_up(mastering=master(deactivated=True), matching=Matching(username=False, email=True))
+    ann = it.world.by_hand("ann", email="other@example.com")
+    it.world.act(ann.id, "deactivate")
+    command = linking(ann.id)["commands"] + commanded(("appUser.profile.update", {"email": "other@example.com"}))["commands"]
+    it.server.behaves = lambda _: Reply(body={"commands": command})
+    run = it.world.send(it.hr, [person("E1")])
+    row = it.world.change(run, "E1")
+    assert (row.action, row.trigger) == ("link", "reactivate")
+    assert it.world.user(ann.id).status is Status.ACTIVE
+
+
 @pytest.mark.parametrize("switch", [True, False])
 def test_a_link_to_somebody_who_left_is_a_return_by_the_apps_switches(hooked: Hooked, switch: bool) -> None:
     it = hooked.set_up(mastering=master(deactivated=switch))
@@ -539,7 +562,7 @@ def test_a_process_that_is_told_to_stop_leaves_the_run_and_the_next_one_asks_onl
         return Reply()
 
     it.server.behaves = behave
-    assert not first.turn()
+    first.turn()
     assert it.world.run(run_id).status == "PLANNING"
     asked = len(it.server.seen)
     assert 4 <= asked < 8
