@@ -8,9 +8,8 @@ that meet a record that nothing is known of, as the world has changed meanwhile,
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any
 
 from sqlmodel import Session
 
@@ -59,10 +58,10 @@ class Asking:
         """The records after the hook's word, in the order of the questions; `None` where it has not been asked yet."""
         words = store.words(self._session, self._lease.run_id, [question.external_id for question in questions])
         named = {word.link for word in words.values() if word and word.link}
-        known = people.users(self._session, named).keys() if named else set()
+        known = set(people.users(self._session, named)) if named else set()
         return [self._heard(question, words, known) for question in questions]
 
-    def _heard(self, question: Question, words: Mapping[str, HookWord | None], known: Any) -> Heard | None:
+    def _heard(self, question: Question, words: Mapping[str, HookWord | None], known: Collection[str]) -> Heard | None:
         word = words.get(question.external_id)
         if word is None:
             self._note(question, noted=question.external_id in words)
