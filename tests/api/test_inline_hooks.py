@@ -321,3 +321,18 @@ def test_an_import_with_a_hook_from_the_setting_to_the_history(service: Service,
     metrics = service.ask("GET", "/metrics").text
     assert 'mastering_inline_hook_seconds_count{outcome="server_error"}' in metrics
     assert "Countess" not in metrics
+
+
+def test_a_create_only_rule_lets_what_the_hook_said_stand(service: Service, hook: HookServer) -> None:
+    """A record that changes later is mapped as ever, and the hook is asked only about who is created: create-only rules keep its word."""
+    app_id = service.app()
+    service.policy(app_id, confirmation={"autoConfirmNew": True}, mastering={"enabled": True}, hookId=made(service, hook.uri))
+    rule = {"expression": "appuser.department", "pushStatus": "DONT_PUSH"}
+    service.post(f"/mappings/{service.mapping(app_id)}", json={"properties": {"department": rule}})
+    hook.commands(("user.profile.update", {"department": "Engines"}))
+    for title in ("a", "b"):
+        profile = {"email": "ada@example.com", "firstName": "Ada", "lastName": "L", "department": "x", "title": title}
+        record = {"externalId": "E1", "profile": profile}
+        service.post(f"/apps/{app_id}/imports", params={"mode": "FULL"}, json=[record], headers={"Prefer": "wait=30"})
+    ada = service.get("/users/ada@example.com")["profile"]
+    assert (ada["department"], ada["title"], len(hook.seen)) == ("Engines", "b", 1)

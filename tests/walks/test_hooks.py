@@ -12,7 +12,7 @@ from sqlalchemy import select
 
 from mastering import review
 from mastering.catalog import hooks as catalog_hooks
-from mastering.catalog import mappings, policies
+from mastering.catalog import policies
 from mastering.clock import now
 from mastering.connectors.outbound import Door
 from mastering.errors import Invalid
@@ -20,7 +20,6 @@ from mastering.imports.hooking import HookCaller
 from mastering.imports.worker import Worker, recover
 from mastering.rules.hook import OnFailure
 from mastering.rules.lifecycle import Status
-from mastering.rules.mapping import MappingRule
 from mastering.rules.policy import Confirmation, ImportPolicy, Matching
 from mastering.rules.record import AccountState, Mode
 from mastering.store import tables
@@ -707,16 +706,3 @@ def test_a_policy_names_only_a_hook_that_is_there(hooked: Hooked) -> None:
     with pytest.raises(Invalid) as refused:
         policies.replace(it.world.engine, ADMIN, now(), it.hr, replace(it.policy(), hook_id="calNobody"))
     assert refused.value.causes == ("hookId: there is no inline hook calNobody",)
-
-
-def test_a_create_only_rule_lets_what_the_hook_said_stand(hooked: Hooked) -> None:
-    """A record that changes later is mapped as ever, and the hook is asked only about who is created: create-only rules keep its word."""
-    it = hooked.set_up()
-    mapping = mappings.page(it.world.engine, it.hr, None, "", 1)[0]
-    rule = MappingRule("department", "appuser.department", create_only=True)
-    mappings.update(it.world.engine, ADMIN, now(), mapping.id, {"department": rule})
-    it.server.commands(("user.profile.update", {"department": "Engines"}))
-    it.world.send(it.hr, [person("E1", department="x", title="a")])
-    it.world.send(it.hr, [person("E1", department="x", title="b")])
-    user = it.world.user_of(it.hr, "E1")
-    assert (user.profile["department"], user.profile["title"]) == ("Engines", "b")
