@@ -210,8 +210,8 @@ def _fill(row: InlineHook, vault: Vault, form: Form) -> None:
 
 def _faults(row: InlineHook, form: Form) -> list[str]:
     causes = []
-    if not 0 < len(row.name) <= _LONGEST_NAME:
-        causes.append(f"name: must have 1 to {_LONGEST_NAME} characters")
+    if not 0 < len(row.name) <= _LONGEST_NAME or not row.name.isprintable():
+        causes.append(f"name: must have 1 to {_LONGEST_NAME} printable characters")
     if not row.uri or len(row.uri) > _LONGEST_VALUE:
         causes.append(f"channel.config.uri: must have 1 to {_LONGEST_VALUE} characters")
     elif (fault := address_fault(row.uri)) is not None:
