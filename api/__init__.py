@@ -15,6 +15,7 @@ from litestar import Litestar
 from litestar.concurrency import sync_to_thread
 from litestar.types import ControllerRouterHandler
 from prometheus_client import CollectorRegistry
+from sqlalchemy import Engine
 
 from api import (
     app_users,
@@ -22,6 +23,7 @@ from api import (
     description,
     features,
     health,
+    hooks,
     identity_sources,
     imports,
     logs,
@@ -43,13 +45,17 @@ from api.idempotency import Idempotency
 from api.negotiation import acceptable
 from api.observing import Observed
 from mastering import logs as log_lines
+from mastering.catalog import hooks as hook_catalog
 from mastering.clock import now
+from mastering.connectors.outbound import Door
+from mastering.imports.hooking import HookCaller
 from mastering.imports.worker import Worker, recover
 from mastering.schedule import Ticker
 from mastering.settings import Settings
 from mastering.store.engine import open_database
 from mastering.store.sole import sole_server
 from mastering.tokens import ensure_admin
+from mastering.vault import Vault, open_vault
 
 MAX_BODY = 10 * 1024**2
 """Bytes of a request's body; imports have a limit of their own."""
@@ -64,6 +70,7 @@ CONTROLLERS: list[ControllerRouterHandler] = [
     masters.MasterController,
     mappings.MappingController,
     user_schema.UserSchemaController,
+    hooks.HookController,
     *imports.CONTROLLERS,
     identity_sources.SessionController,
     *review.CONTROLLERS,
@@ -80,7 +87,7 @@ _log = structlog.get_logger("mastering.api")
 def create_app(settings: Settings | None = None) -> Litestar:
     """The application. Without settings it reads them from the environment; raises `SettingInvalid`.
 
-    While it runs, `state` has the `engine`, the import `worker` and the metrics' `registry`.
+    While it runs, `state` has the `engine`, the import `worker`, the metrics' `registry`, the `vault` of secrets and the `door` outwards.
     """
     settings = settings or Settings.from_environment(os.environ)
     log_lines.configure(settings.log_format)
@@ -97,6 +104,7 @@ def create_app(settings: Settings | None = None) -> Litestar:
     )
     app.state.settings = settings
     app.state.registry = CollectorRegistry()
+    app.state.observe_hooks = hooks.observed(app.state.registry)
     app.asgi_handler = Observed(Admission(app.asgi_handler), app.state.registry)
     return app
 
@@ -106,6 +114,7 @@ async def _lifespan(app: Litestar) -> AsyncIterator[None]:
     """Open the database, make sure that an admin can call, let the worker work; and the way back."""
     settings: Settings = app.state.settings
     engine = app.state.engine = await sync_to_thread(open_database, settings.database_url)
+    door = app.state.door = Door(settings.outbound_allow)
     alone = ExitStack()
     try:
         alone.enter_context(sole_server(settings.database_url))
@@ -115,7 +124,9 @@ async def _lifespan(app: Litestar) -> AsyncIterator[None]:
             _log.info("a token for the first admin was made", file=str(file))
         if engine.dialect.name == "sqlite":  # an embedded database has one process: whoever worked on it before is gone
             await sync_to_thread(recover, engine)
-        worker, ticker = Worker(engine), Ticker(engine)
+        app.state.vault = await sync_to_thread(_open_vault, engine, settings)
+        caller = HookCaller(app.state.vault, door, observe=app.state.observe_hooks)
+        worker, ticker = Worker(engine, caller), Ticker(engine)
         app.state.worker = worker
         worker.start()
         ticker.start()
@@ -125,5 +136,15 @@ async def _lifespan(app: Litestar) -> AsyncIterator[None]:
             await sync_to_thread(ticker.stop)
             await sync_to_thread(worker.stop)
     finally:
+        door.close()
         alone.close()
         engine.dispose()
+
+
+def _open_vault(engine: Engine, settings: Settings) -> Vault:
+    """The vault, with what earlier keys sealed brought under the present one. What no key opens has to be entered again: that is told."""
+    vault = open_vault(settings.secret_key, settings.data_dir)
+    lost = hook_catalog.reseal(engine, vault)
+    if lost:
+        _log.warning("secrets cannot be read with this key: set MASTERING_SECRET_KEY to the one of before, or enter them again", hooks=lost)
+    return vault

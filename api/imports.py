@@ -65,6 +65,7 @@ class Run(Struct, rename="camel"):
     situations: dict[str, int]
     actions: dict[str, int]
     safeguard: dict[str, Any] | None
+    hook: dict[str, Any] | None
     blocked_by: str | None
     superseded_by: str | None
     error: str | None
@@ -95,6 +96,7 @@ class Change(Struct, rename="camel"):
     authority: dict[str, str] | None
     attributes: dict[str, dict[str, Any]]
     candidates: list[dict[str, str]]
+    hook: dict[str, Any] | None
     state: str
     error: str | None
 
@@ -119,6 +121,7 @@ def run_view(session: Session, run: tables.ImportRun) -> Run:
         situations=load(run.situations),
         actions=load(run.actions),
         safeguard=load(run.safeguard) if run.safeguard else None,
+        hook=load(run.hook) if run.hook else None,
         blocked_by=run_store.blocker(session, run),
         superseded_by=run.superseded_by,
         error=run.error,
@@ -158,6 +161,7 @@ def change_view(row: tables.RunChange, run: tables.ImportRun, labels: dict[str, 
         authority={"appId": row.authority, "label": labels.get(row.authority, "")} if row.authority else None,
         attributes=created or updated,
         candidates=[{"userId": user_id} for user_id in effect["candidates"]],
+        hook={name: effect["hook"][name] for name in ("id", "outcome", "tries")} if "hook" in effect else None,
         state=row.state or ("APPLIED" if applied else "PLANNED"),
         error=row.error or row.detail,
     )

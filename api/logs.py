@@ -54,6 +54,11 @@ OKTA_EVENT = {
     "import.start": "system.import.start",
     "import.completed": "system.import.complete",
     "import.held": "system.import.roadblock",
+    "hook.create": "inline_hook.created",
+    "hook.update": "inline_hook.updated",
+    "hook.activate": "inline_hook.activated",
+    "hook.deactivate": "inline_hook.deactivated",
+    "hook.delete": "inline_hook.deleted",
     "token.create": "system.api_token.create",
     "token.revoke": "system.api_token.revoke",
 }

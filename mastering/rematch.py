@@ -2,7 +2,8 @@
 
 The situation and the candidates of a waiting row are brought up to date at once; nothing is confirmed here: that is for a run or a
 reviewer. As in a run, rows that want the same person or login stand in each other's way. A row that waits because of another record's
-claim stands as it is until the next run of its app, which at its end looks at the rows it had no records of.
+claim stands as it is until the next run of its app, which at its end looks at the rows it had no records of. So
+does one that an inline hook's word has led where it is.
 
 A queue may be as long as an organisation is large, and one person concerns few of its rows. So each row is kept with the *ways* to it:
 what it would be matched by, the login it asks for, and the people it might be. Who changed leads by these ways to the rows concerned, and
@@ -18,7 +19,8 @@ from datetime import datetime
 
 from mastering.ledger import Ledger, Why
 from mastering.rules.claims import Claims, Lost
-from mastering.rules.decision import Rule
+from mastering.rules.decision import Rule, Situation
+from mastering.rules.hooked import stands_by_hook
 from mastering.rules.matching import Crowd, Match, correlate, keys_of_user, way_to_login, way_to_user, ways_of
 from mastering.rules.people import Account, User
 from mastering.rules.plan import Found, Prepared, Terms, give_up, plan_unlinked, prepare_again, stake
@@ -183,7 +185,8 @@ class _Queue:
 
     def _move(self, row: _Row, place: tuple[str, str | None, tuple[str, ...]], after: tables.ImportRun | None, *, anew: bool) -> bool:
         account = self.ledger.accounts.setdefault(row.account.id, row.account)
-        moves = not _stands(account, after) and place != (account.situation, account.reason, account.candidates)
+        stands = _stands(account, after) or stands_by_hook(account.reason, Situation(place[0]))
+        moves = not stands and place != (account.situation, account.reason, account.candidates)
         if moves:
             account.situation, account.reason, account.candidates = place
             self.ledger.note_account(account, Why(rule=Rule.needs_review.value, reason=account.reason), "account.wait")

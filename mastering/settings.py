@@ -6,8 +6,9 @@ MASTERING_DATA_DIR          where files are kept; by default `data` where the pr
 MASTERING_HOST              the address to listen on; by default 127.0.0.1
 MASTERING_PORT              the port to listen on; by default 8000
 MASTERING_ADMIN_TOKEN       the token of the first admin, instead of one that the first start makes up
-MASTERING_SECRET_KEY        the key that credentials are encrypted with, at least 32 characters
-MASTERING_SECRET_KEY_FILE   a file that holds that key, instead
+MASTERING_SECRET_KEY        the key that credentials are encrypted with, at least 32 characters; by default one is made in the data folder
+MASTERING_SECRET_KEY_FILE   a file that holds that key, instead; earlier keys may follow, one a line, for what they encrypted
+MASTERING_OUTBOUND_ALLOW    private networks that hooks and connections may reach, such as `10.0.0.0/8,192.168.1.7`; by default none
 MASTERING_LOG_FORMAT        `console` or `json`; by default console
 ==========================  ==========================================================================================
 
@@ -21,6 +22,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from enum import StrEnum
 from importlib.util import find_spec
+from ipaddress import IPv4Network, IPv6Network, ip_network
 from pathlib import Path
 from typing import Any
 
@@ -28,6 +30,8 @@ from mastering.errors import SettingInvalid
 
 _PREFIX = "MASTERING_"
 _SHORTEST_KEY = 32
+
+Network = IPv4Network | IPv6Network
 
 
 class LogFormat(StrEnum):
@@ -48,6 +52,8 @@ class Settings:
     admin_token: str | None = field(repr=False)
     secret_key: str | None = field(repr=False)
     log_format: LogFormat
+    outbound_allow: tuple[Network, ...] = ()
+    """Private networks that the service may call into (SPEC §8)."""
 
     @classmethod
     def from_environment(cls, env: Mapping[str, str], **overrides: Any) -> Settings:
@@ -66,6 +72,7 @@ class Settings:
             admin_token=_admin_token(said.get("admin_token")),
             secret_key=_secret_key(said.get("secret_key"), said.get("secret_key_file")),
             log_format=_log_format(said.get("log_format", LogFormat.console.value)),
+            outbound_allow=_networks(said.get("outbound_allow", "")),
         )
 
 
@@ -105,8 +112,8 @@ def _secret_key(text: str | None, file: str | None) -> str | None:
             text = Path(file).read_text(encoding="utf-8").strip()
         except (OSError, UnicodeDecodeError) as fault:
             raise _invalid("SECRET_KEY_FILE", f"cannot be read: {file}") from fault
-    if text is not None and len(text) < _SHORTEST_KEY:
-        raise _invalid("SECRET_KEY" if file is None else "SECRET_KEY_FILE", f"must have at least {_SHORTEST_KEY} characters")
+    if text is not None and min((len(line.strip()) for line in text.splitlines() if line.strip()), default=0) < _SHORTEST_KEY:
+        raise _invalid("SECRET_KEY" if file is None else "SECRET_KEY_FILE", f"must have at least {_SHORTEST_KEY} characters a line")
     return text
 
 
@@ -115,6 +122,13 @@ def _log_format(text: str) -> LogFormat:
         return LogFormat(text)
     except ValueError:
         raise _invalid("LOG_FORMAT", f"must be console or json, not {text!r}") from None
+
+
+def _networks(text: str) -> tuple[Network, ...]:
+    try:
+        return tuple(ip_network(part.strip(), strict=False) for part in text.split(",") if part.strip())
+    except ValueError:
+        raise _invalid("OUTBOUND_ALLOW", f"must be networks or addresses, separated by commas, such as 10.0.0.0/8, not {text!r}") from None
 
 
 def _invalid(name: str, message: str) -> SettingInvalid:

@@ -65,6 +65,7 @@ RULE_TEXTS = {
     Rule.auto_confirm_exact: "The app's option *auto-confirm exact matches*.",
     Rule.auto_confirm_partial: "The app's option *auto-confirm partial matches*.",
     Rule.auto_confirm_new: "The app's option *auto-confirm new users*.",
+    Rule.inline_hook: "The app's import inline hook named the user, or failed and asks for a reviewer.",
     Rule.needs_review: "No option confirms it, or none may.",
     Rule.ignored: "A reviewer had the external id ignored.",
     Rule.not_pulled_in: "An inactive record that nobody knows is not pulled in.",

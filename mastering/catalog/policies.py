@@ -22,7 +22,8 @@ from mastering.rules.mapping import MappingRefused, compile_username
 from mastering.rules.policy import Firing, ImportPolicy, UsernameFormat, faults
 from mastering.rules.schema import Schema
 from mastering.store import catalog as store
-from mastering.store.tables import App
+from mastering.store import hooks as hook_store
+from mastering.store.tables import App, InlineHook
 
 _LARGEST = 65_536
 """Bytes of a policy as it is kept: it is copied into history with every change."""
@@ -49,7 +50,8 @@ def revise(
         check(app)
         before = store.policy_of(app)
         policy = wanted(before)
-        _refuse(policy, store.schema(change.session), now)
+        hook = hook_store.hook(change.session, policy.hook_id) if policy.hook_id else None
+        _refuse(policy, store.schema(change.session), hook, now)
         changes = changed_parts(_document(before), _document(policy))
         if changes:
             app.policy = store.policy_text(policy)
@@ -67,7 +69,7 @@ def _document(policy: ImportPolicy) -> dict[str, Any]:
     return told
 
 
-def _refuse(policy: ImportPolicy, schema: Schema, now: datetime) -> None:
+def _refuse(policy: ImportPolicy, schema: Schema, hook: InlineHook | None, now: datetime) -> None:
     causes = faults(policy) + _schedule_faults(policy, now) + _unknown_attributes(policy, schema)
     if len(store.policy_text(policy)) > _LARGEST:
         causes.append(f"policy: is larger than {_LARGEST} bytes")
@@ -76,7 +78,7 @@ def _refuse(policy: ImportPolicy, schema: Schema, now: datetime) -> None:
             compile_username(policy.username.format, policy.username.expression)
         except MappingRefused as refused:
             causes += refused.causes
-    if policy.hook_id is not None:
+    if policy.hook_id is not None and hook is None:
         causes.append(f"hookId: there is no inline hook {policy.hook_id}")
     if causes:
         raise Invalid("Api validation failed: import policy", *causes)

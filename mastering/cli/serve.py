@@ -34,6 +34,9 @@ def serve(
     admin_token: Annotated[str | None, typer.Option(help="Token of the first admin, instead of one made up.")] = None,
     secret_key: Annotated[str | None, typer.Option(help="Key that credentials are encrypted with, 32 characters or more.")] = None,
     secret_key_file: Annotated[str | None, typer.Option(help="File that holds this key, instead.")] = None,
+    outbound_allow: Annotated[
+        str | None, typer.Option(metavar="NETWORKS", help="Private networks that hooks may reach, by commas; none if not said.")
+    ] = None,
     log_format: Annotated[
         str | None, typer.Option(metavar="[console|json]", help="How log lines are written; console if not said.")
     ] = None,
@@ -47,6 +50,7 @@ def serve(
         "admin_token": admin_token,
         "secret_key": secret_key,
         "secret_key_file": secret_key_file,
+        "outbound_allow": outbound_allow,
         "log_format": log_format,
     }
     os.environ.update({f"MASTERING_{name.upper()}": value for name, value in given.items() if value is not None})

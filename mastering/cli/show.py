@@ -10,7 +10,7 @@ from rich.table import Table
 from rich.text import Text
 
 from mastering.cli.terminal import grid, lines, words
-from mastering.cli.wire import Attribute, Change, Event, Run, Share, Waiting
+from mastering.cli.wire import Attribute, Change, Event, Hook, Run, Share, Waiting
 from mastering.rules.lifecycle import CONSOLE_LABEL, OKTA_STATUS, Status
 
 STATUS_STYLE = {"ACTIVE": "green", "SUSPENDED": "yellow", "DEACTIVATED": "red", "PENDING_ACTIVATION": "cyan"}
@@ -25,6 +25,7 @@ RULES = {
     "auto_confirm_exact": "an exact match is confirmed by itself",
     "auto_confirm_partial": "a partial match is confirmed by itself",
     "auto_confirm_new": "whoever is new is created by itself",
+    "inline_hook": "the app's inline hook",
     "needs_review": "a reviewer decides",
     "ignored": "a reviewer said to ignore it",
     "not_pulled_in": "nobody's account, and inactive: left outside",
@@ -45,6 +46,9 @@ REASONS = {
     "login_taken": "the login belongs to another user",
     "user_claimed_twice": "another record claims the same user",
     "several_returns": "several accounts of this user came back at once",
+    "hook_failed": "the inline hook did not answer as it should",
+    "hook_place_taken": "the inline hook names a user who has an account of this app",
+    "hook_login_taken": "the login that the inline hook's word leads to belongs to another user",
     "place_taken": "the user has another account of this app by now",
 }
 """What is behind a reason's name; one that is not here is shown as it is."""
@@ -101,6 +105,8 @@ def run_summary(run: Run, label: str) -> Group:
         parts.append(words("superseded by ", run.superseded_by))
     if run.situations or run.actions:
         parts.append(_counts(run))
+    if run.hook is not None and run.hook.asked:
+        parts.append(_hook(run.hook))
     if run.safeguard is not None:
         parts.append(_verdict(run))
     return Group(*parts)
@@ -116,6 +122,11 @@ def _counts(run: Run) -> Table:
 def _tally(counts: Mapping[str, int]) -> Text:
     known = [(name, count) for name, count in sorted(counts.items(), key=lambda item: -item[1]) if count]
     return Text(", ").join(words(words(f"{count:,}", style="bold"), f" {name}") for name, count in known) or words("none")
+
+
+def _hook(hook: Hook) -> Text:
+    asked = words("hook ", words(hook.name, style="bold"), f": asked about {hook.asked:,}: ", _tally(hook.outcomes))
+    return lines([asked, words(f"  given up: {hook.gave_up}", style="bold yellow")]) if hook.gave_up else asked
 
 
 def _verdict(run: Run) -> Text:

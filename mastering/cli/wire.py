@@ -25,6 +25,15 @@ class Verdict(Struct):
     org: Share
 
 
+class Hook(Struct, rename="camel"):
+    """The inline hook that a run asked, and what came of it."""
+
+    name: str
+    asked: int
+    outcomes: dict[str, int]
+    gave_up: str | None
+
+
 class Run(Struct, rename="camel"):
     """An import run."""
 
@@ -43,6 +52,7 @@ class Run(Struct, rename="camel"):
     error: str | None
     created: str
     duration_ms: int | None
+    hook: Hook | None = None
 
 
 class AppRef(Struct, rename="camel"):

@@ -19,7 +19,8 @@ from typing import Any
 from mastering.ledger import Ledger
 from mastering.rules.claims import Lost
 from mastering.rules.decision import Action, Situation
-from mastering.rules.matching import Crowd, correlate
+from mastering.rules.hooked import link_of, overlaid, plan_kept, word_kept
+from mastering.rules.matching import Crowd, Match, correlate
 from mastering.rules.people import Account
 from mastering.rules.plan import (
     Change,
@@ -30,7 +31,6 @@ from mastering.rules.plan import (
     plan_absence,
     plan_linked,
     plan_unknown,
-    plan_unlinked,
     plan_withdrawal,
     prepare,
     put_off,
@@ -192,17 +192,22 @@ class Again:
         prepared = self._arriving.get(seq)
         if prepared is None:
             return None
-        near = self._crowd.near(prepared.keys)
-        match = correlate(
-            self._terms.policy.matching,
-            prepared.keys,
-            [(user_id, keys) for user_id, keys in near if user_id in planned.candidates or user_id in self._changed],
-        )
+        match = self._match(planned, prepared)
         self._ledger.load_users(match.user_ids)
+        if not self._ledger.users.keys() >= set(match.user_ids):
+            return None
         users = {user_id: self._ledger.users[user_id] for user_id in match.user_ids}
         holder = self._holders.get(fold_login(prepared.login))
         staying = holder if holder in self._changed else None  # of everybody else `_has_login` knows more
-        return plan_unlinked(self._terms, prepared, account, Found(match, users, staying))
+        return plan_kept(self._terms, planned, prepared, account, Found(match, users, staying))
+
+    def _match(self, planned: Change, prepared: Prepared) -> Match:
+        """Whom the hook named, for its word stands; else whom the record matches among those who count."""
+        near = self._crowd.near(prepared.keys)
+        counting = [(user_id, keys) for user_id, keys in near if user_id in planned.candidates or user_id in self._changed]
+        match = correlate(self._terms.policy.matching, prepared.keys, counting)
+        word = word_kept(planned)
+        return link_of(word.link, match) if word is not None and word.link is not None else match
 
 
 def _arrives(change: Change) -> bool:
@@ -214,6 +219,9 @@ def _arriving(terms: Terms, changes: Sequence[tuple[int, Change]]) -> Iterable[t
     for seq, change in changes:
         if _arrives(change):
             prepared = prepare(terms, _record(change, None), {})
+            word = word_kept(change)
+            if word is not None and isinstance(prepared, Prepared):
+                prepared = overlaid(terms, prepared, word.user)
             if isinstance(prepared, Prepared):
                 yield seq, prepared
 

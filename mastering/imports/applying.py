@@ -17,6 +17,7 @@ from mastering.imports.rows import change_of
 from mastering.ledger import Ledger, Why
 from mastering.rematch import ways_to
 from mastering.rules.decision import Action
+from mastering.rules.hooked import hook_facts
 from mastering.rules.lifecycle import Trigger
 from mastering.rules.people import WITHDRAWN, Account, User
 from mastering.rules.plan import Change, Terms
@@ -167,4 +168,7 @@ def why_of(change: Change, seq: int) -> Why:
     if change.candidates:
         facts["candidates"] = list(change.candidates)
     facts.update(change.effect.get("facts", {}))
+    hook = hook_facts(change)
+    if hook is not None:
+        facts["hook"] = hook
     return Why(change.decision.rule.value, change.decision.reason, change.authority, row=seq, facts=facts)

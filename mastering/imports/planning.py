@@ -10,15 +10,19 @@ from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, replace
 from itertools import chain, islice
+from types import MappingProxyType
 from typing import Any, TypeVar
 
 from sqlmodel import Session
 
 from mastering.errors import WrongState
+from mastering.imports.asking import Asking, Question
 from mastering.imports.reading import Path, Survey, records, survey
 from mastering.imports.rows import PlanWriter
 from mastering.rules.claims import Claims
 from mastering.rules.decision import Action, Situation
+from mastering.rules.hook import HookTerms
+from mastering.rules.hooked import is_asked_about, link_of, plan_heard
 from mastering.rules.lifecycle import Status
 from mastering.rules.matching import Crowd, Keys, correlate
 from mastering.rules.people import Account, User
@@ -56,6 +60,7 @@ _RENAMES = 1
 _FIRST = frozenset({Path.LINKED, Path.UNUSABLE, Path.TWICE})
 """An unusable row comes first, too: it may be a leaver's (SPEC §5.2)."""
 _THEN = frozenset({Path.UNLINKED})
+NO_LINKS: Mapping[str, str] = MappingProxyType({})
 
 
 @dataclass(slots=True)
@@ -69,12 +74,14 @@ class Planned:
     changes: int
     records: int
     as_of_event: int
+    hook: dict[str, int] | None
+    """How often the run's hook had which outcome; `None` without a hook."""
 
 
 class Planner:
     """One planning of one run, on the snapshot that `session` reads."""
 
-    def __init__(self, session: Session, run: tables.ImportRun, terms: Terms, writer: PlanWriter) -> None:
+    def __init__(self, session: Session, run: tables.ImportRun, terms: Terms, writer: PlanWriter, hook: HookTerms | None = None) -> None:
         self._session = session
         self._run = run
         self._terms = terms
@@ -86,9 +93,10 @@ class Planner:
         self._returning: list[Record] = []
         self._absences = 0
         self._waiting = 0
+        self._asking = Asking(session, writer.lease, hook, terms) if hook else None
 
-    def plan(self) -> Planned:
-        """Plan, settle the claims, check."""
+    def plan(self) -> Planned | None:
+        """Plan, settle the claims, check; `None` if the run's hook has to be asked about somebody first, who is noted then."""
         found = survey(self._session, self._run.id, self._run.app_id, self._run.mode)
         if found.lines != self._run.records:
             raise WrongState(f"{self._run.records} records were received and {found.lines} are in the database")
@@ -107,7 +115,10 @@ class Planner:
             self._plan_others(rows)
         if self._run.mode is Mode.INCREMENTAL:
             self._plan_waiting(found)
-        self._writer.give_up({row: why for row, why in self._claims.losers().items() if row > 0})
+        losers = self._claims.losers()
+        if self._asking is not None and self._asking.is_open(losers):
+            return None
+        self._writer.give_up({row: why for row, why in losers.items() if row > 0})
         return self._checked(found, as_of)
 
     # -- linked records and absences ----------------------------------------------------------------------------------
@@ -250,8 +261,13 @@ class Planner:
                 self._writer.add(invalid(prepared, account))
             else:
                 ready.append((prepared, account))
-        for change, prepared, found in self._correlated(ready):
-            stake(self._claims, self._writer.add(change), change, prepared, found)
+        for change, prepared, found in self._arriving(ready):
+            self._stake(self._writer.add(change), change, prepared, found)
+
+    def _stake(self, row: int, change: Change, prepared: Prepared, found: Found) -> None:
+        stake(self._claims, row, change, prepared, found)
+        if self._asking is not None:
+            self._asking.place(row, change)
 
     def _plan_waiting(self, found: Survey) -> None:
         """Waiting rows without a record are matched again too; they appear in the plan only if they are confirmed now (SPEC §6).
@@ -263,7 +279,7 @@ class Planner:
         for accounts in _batches(account for account in waiting if account.external_id not in found.seen):
             for change, prepared, matched in self._matched_again(accounts):
                 unseen -= 1
-                stake(self._claims, unseen, change, prepared, matched)
+                self._stake(unseen, change, prepared, matched)
                 if change.decision.action in {Action.create, Action.link}:
                     confirmed[unseen] = change.app_user_id
         lost = self._claims.losers()
@@ -274,22 +290,46 @@ class Planner:
 
     def _matched_again(self, accounts: Iterable[Account]) -> Iterator[tuple[Change, Prepared, Found]]:
         prepared = ((prepare_again(self._terms, account), account) for account in accounts)
-        return self._correlated((usable, account) for usable, account in prepared if isinstance(usable, Prepared))
+        return self._arriving([(usable, account) for usable, account in prepared if isinstance(usable, Prepared)])
 
-    def _correlated(self, ready: Iterable[tuple[Prepared, Account | None]]) -> Iterator[tuple[Change, Prepared, Found]]:
-        ready = list(ready)
+    def _arriving(self, ready: list[tuple[Prepared, Account | None]]) -> Iterator[tuple[Change, Prepared, Found]]:
+        """The rows of unlinked records, with what they were correlated with; those that the hook was asked about after its word."""
+        plain = [
+            (plan_unlinked(self._terms, prepared, account, found), prepared, found._replace(holder=holder))
+            for (prepared, account), (found, holder) in zip(ready, self._correlated(ready), strict=True)
+        ]
+        return iter(plain if self._asking is None else self._after_the_hook(self._asking, ready, plain))
+
+    def _after_the_hook(
+        self, asking: Asking, ready: list[tuple[Prepared, Account | None]], rows: list[tuple[Change, Prepared, Found]]
+    ) -> list[tuple[Change, Prepared, Found]]:
+        concerned = [at for at, (change, _, _) in enumerate(rows) if is_asked_about(self._terms, change)]
+        heard = asking.heard([Question(rows[at][0], *ready[at]) for at in concerned])
+        words = {at: word for at, word in zip(concerned, heard, strict=True) if word is not None}
+        links = {word.prepared.record.external_id: link for word in words.values() if (link := word.word.link)}
+        again = self._correlated([(word.prepared, ready[at][1]) for at, word in words.items()], links)
+        for (at, word), (found, holder) in zip(words.items(), again, strict=True):
+            change = plan_heard(self._terms, asking.hook, word, ready[at][1], found)
+            rows[at] = (change, word.prepared, found._replace(holder=holder))
+        return rows
+
+    def _correlated(
+        self, ready: list[tuple[Prepared, Account | None]], links: Mapping[str, str] = NO_LINKS
+    ) -> Iterator[tuple[Found, str | None]]:
+        """For each record whom it matches, and who has its login at present; `links` are matches that the hook made, by external id."""
         known = self._directory.find([prepared.keys for prepared, _ in ready])
         crowd = Crowd(known)
         holders = self._holders(known, {fold_login(prepared.login) for prepared, _ in ready})
         matching = self._terms.policy.matching
-        matches = [correlate(matching, prepared.keys, crowd.near(prepared.keys)) for prepared, _ in ready]
+        linked = [links.get(prepared.record.external_id) for prepared, _ in ready]
+        by_themselves = [correlate(matching, prepared.keys, crowd.near(prepared.keys)) for prepared, _ in ready]
+        matches = [link_of(link, match) if link else match for match, link in zip(by_themselves, linked, strict=True)]
         users = people.users(self._session, set(chain.from_iterable(match.user_ids for match in matches)))
         users.update({user_id: self._after[user_id] for user_id in users.keys() & self._after.keys()})
-        for (prepared, account), match in zip(ready, matches, strict=True):
+        for (prepared, _), match in zip(ready, matches, strict=True):
             holder = holders.get(fold_login(prepared.login))
             staying = None if holder is not None and self._claims.moves_away(holder) else holder
-            found = Found(match, users, staying)
-            yield plan_unlinked(self._terms, prepared, account, found), prepared, found._replace(holder=holder)
+            yield Found(match, users, staying), holder
 
     def _holders(self, known: Mapping[str, Keys], logins: set[str]) -> Mapping[str, str]:
         """Who has these logins. Where records are matched by their login, whoever has it has been found already."""
@@ -334,6 +374,7 @@ class Planner:
             changes=writer.count,
             records=found.lines,
             as_of_event=as_of_event,
+            hook=self._asking.tally() if self._asking is not None else None,
         )
 
 

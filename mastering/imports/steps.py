@@ -7,6 +7,7 @@ needs: runs of other apps have theirs in between, so that a delta of three peopl
 from __future__ import annotations
 
 from collections.abc import Callable
+from dataclasses import dataclass
 from datetime import datetime, timedelta
 
 from sqlalchemy import Engine
@@ -14,9 +15,11 @@ from sqlmodel import Session
 
 from mastering.clock import now as clock_now
 from mastering.clock import wire
+from mastering.connectors.importhook import About
 from mastering.errors import WrongState
 from mastering.imports import runs
 from mastering.imports.applying import AT_ONCE, apply_batch
+from mastering.imports.hooking import HookCaller
 from mastering.imports.lease import LEASE, Lease, StoppedError
 from mastering.imports.planning import Planned, Planner
 from mastering.imports.rows import PlanWriter
@@ -28,10 +31,12 @@ from mastering.rules.record import Mode
 from mastering.rules.runs import RunStatus, RunTrigger, next_run_status
 from mastering.rules.safeguard import HeldFor, Share, Verdict
 from mastering.store import catalog, tables
+from mastering.store import hooks as hook_store
 from mastering.store import imports as store
 from mastering.store import runs as run_store
 from mastering.store.documents import dump, load
 from mastering.store.engine import reading, writing
+from mastering.store.tables import InlineHook
 from mastering.terms import terms_of
 
 TURN = timedelta(seconds=1)
@@ -39,8 +44,16 @@ TURN = timedelta(seconds=1)
 _MOVES_PEOPLE = {"create", "link", "update", "release", "deactivate", "suspend", "unsuspend", "reactivate", "require_activation"}
 
 
-def take_turn(engine: Engine, owner: str, stopping: Callable[[], bool]) -> bool:
-    """Claim the next run and do its next step; whether there was one. Where `stopping` says so, the step is left where it can be taken up."""
+@dataclass(frozen=True, slots=True)
+class Outside:
+    """What a turn needs of the world outside: who calls inline hooks, and whether the process has been told to stop."""
+
+    hooks: HookCaller | None
+    stopping: Callable[[], bool]
+
+
+def take_turn(engine: Engine, owner: str, outside: Outside) -> bool:
+    """Claim the next run and do its next step; whether there was one. Where the process is to stop, the step is left where it can be taken up."""
     now = clock_now()
     with writing(engine) as session:
         run = run_store.claim(session, owner, wire(now), wire(now + LEASE))
@@ -52,10 +65,10 @@ def take_turn(engine: Engine, owner: str, stopping: Callable[[], bool]) -> bool:
             run.status = next_run_status(run.status, RunTrigger.plan)
         run.cursor = run.cursor if run.status is RunStatus.APPLYING else 0
         session.add(run)
-    lease = Lease(engine, run.id, owner, run.fence, stopping)
+    lease = Lease(engine, run.id, owner, run.fence, outside.stopping)
     try:
         if run.status is RunStatus.PLANNING:
-            _plan(lease, run, now)
+            _plan(lease, run, now, outside)
         else:
             _apply(lease, now + TURN)
     except StoppedError:
@@ -63,14 +76,13 @@ def take_turn(engine: Engine, owner: str, stopping: Callable[[], bool]) -> bool:
     return True
 
 
-def _plan(lease: Lease, run: tables.ImportRun, now: datetime) -> None:
-    writer = PlanWriter(lease)
-    with reading(lease.engine) as session:
-        terms = terms_of(session, run.app_id, run.mode, now)
-        planned = Planner(session, run, terms, writer).plan()
+def _plan(lease: Lease, run: tables.ImportRun, now: datetime, outside: Outside) -> None:
+    terms, planned, hook, gave_up = _planned(lease, run, now, outside)
     with writing(lease.engine) as session:
         mine = lease.hold(session)
         _note_plan(session, mine, terms, planned)
+        mine.hook = _hook_document(hook, planned, gave_up)
+        hook_store.drop_calls(session, mine.id)
         mine.status = next_run_status(mine.status, _after_planning(mine, planned))
         mine.lease_until = None
         store.drop_chunks(session, mine.id)  # from here on the plan is all that counts
@@ -79,6 +91,41 @@ def _plan(lease: Lease, run: tables.ImportRun, now: datetime) -> None:
         session.add(mine)
         _tell_planned(session, mine, now, planned)
         runs.give_way(session, now, mine)
+
+
+def _planned(lease: Lease, run: tables.ImportRun, now: datetime, outside: Outside) -> tuple[Terms, Planned, InlineHook | None, str | None]:
+    """The plan. Where the app's hook has to be asked first, that is done between two plannings, while no transaction is open (`asking`)."""
+    gave_up = None
+    while True:
+        writer = PlanWriter(lease)
+        with reading(lease.engine) as session:
+            terms = terms_of(session, run.app_id, run.mode, now)
+            app = session.get_one(tables.App, run.app_id)
+            hook = hook_store.active(session, terms.policy.hook_id)
+            planned = Planner(session, run, terms, writer, hook_store.terms_of_hook(hook) if hook else None).plan()
+        if planned is not None or hook is None:
+            break
+        if outside.hooks is None:
+            raise WrongState("The app's import policy names an inline hook, and this process cannot call any")
+        gave_up = outside.hooks.ask_all(lease, hook, _about(run, app, terms), outside.stopping) or gave_up
+    if planned is None:
+        raise WrongState("The run was not planned")
+    return terms, planned, hook, gave_up
+
+
+def _about(run: tables.ImportRun, app: tables.App, terms: Terms) -> About:
+    matching = terms.policy.matching
+    chosen = (("USERNAME", matching.username), ("EMAIL", matching.email), ("CUSTOM", matching.attributes))
+    policy = [word for word, on in (*chosen, ("FIRST_AND_LAST_NAME", matching.allow_partial)) if on]
+    return About(run.id, run.dry_run, app.id, app.name, app.label, tuple(policy))
+
+
+def _hook_document(hook: InlineHook | None, planned: Planned, gave_up: str | None) -> str | None:
+    """What the run says of its hook: which it was, what came of asking, and why it was given up, if it was."""
+    if hook is None or planned.hook is None:
+        return None
+    told = {"id": hook.id, "name": hook.name, "onFailure": hook.on_failure.value}
+    return dump({**told, "asked": sum(planned.hook.values()), "outcomes": planned.hook, "gaveUp": gave_up})
 
 
 def _after_planning(run: tables.ImportRun, planned: Planned) -> RunTrigger:
@@ -120,7 +167,8 @@ def _tell_planned(session: Session, run: tables.ImportRun, now: datetime, planne
     app = session.get_one(tables.App, run.app_id)
     ledger = Ledger(session, now, starter(run), run_id=run.id, plan_hash=planned.plan_hash)
     kind = "import.held" if planned.verdict.tripped else "import.planned"
-    ledger.note(app, kind, {"situations": planned.situations, "actions": planned.actions, "safeguard": verdict_document(planned.verdict)})
+    body = {"situations": planned.situations, "actions": planned.actions, "safeguard": verdict_document(planned.verdict)}
+    ledger.note(app, kind, {**body, **({"hook": load(run.hook)} if run.hook else {})})
     ledger.flush()
     session.add(app)
 

@@ -83,6 +83,7 @@ class Rule(StrEnum):
     auto_confirm_exact = "auto_confirm_exact"
     auto_confirm_partial = "auto_confirm_partial"
     auto_confirm_new = "auto_confirm_new"
+    inline_hook = "inline_hook"
     needs_review = "needs_review"
     ignored = "ignored"
     not_pulled_in = "not_pulled_in"

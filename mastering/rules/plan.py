@@ -19,6 +19,7 @@ A change's `effect` is what applying it writes, and nothing else is written:
 ``unheeded``   a word that was heard and not followed: the trigger it asked for, and why it was not fired
 ``successor``  the next master's account, whose profile is mapped as ``new``; without that, its next record is looked at again
 ``facts``      what the reaction tables saw of the person, for the history
+``hook``       what the import inline hook said of the record, or how it failed (`hooked`)
 =============  ===============================================================================================
 """
 
@@ -27,6 +28,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import datetime
+from types import MappingProxyType
 from typing import Any, NamedTuple, TypedDict
 
 from mastering.rules.claims import Claims, Lost
@@ -78,6 +80,7 @@ class Effect(TypedDict, total=False):
     unheeded: tuple[str, str] | None
     successor: str
     facts: dict[str, bool]
+    hook: dict[str, Any]
 
 
 @dataclass(frozen=True, slots=True)
@@ -109,6 +112,8 @@ class Prepared(NamedTuple):
     mapped: dict[str, Value]
     login: str
     keys: Keys
+    said: Mapping[str, Value] = MappingProxyType({})
+    """Attributes of the user that the import hook gave a value of its own, over what is mapped (SPEC §8)."""
 
 
 @dataclass(slots=True)
@@ -327,6 +332,7 @@ def _write_profile(terms: Terms, change: Change, user: User, prepared: Prepared 
         return
     mapped = terms.mapping.apply(prepared.merged, creating=False, now=terms.now)
     mapped["login"] = prepared.login
+    mapped.update(prepared.said)
     new = {name: value for name, value in mapped.items() if name in mine and user.profile.get(name) != value}
     if user.status is Status.DEACTIVATED and terms.sources.exceptions:
         new = {**_told_meanwhile(terms, change, user, links), **new}

@@ -190,8 +190,8 @@ def account_ids(session: Session, app_id: str) -> list[str]:
 def delete_app(session: Session, app_id: str) -> None:
     """Delete an app with all that hangs on it: accounts, runs and their plans, mapping, findings. The history stays."""
     runs = select(col(tables.ImportRun.id)).where(col(tables.ImportRun.app_id) == app_id)
-    session.execute(delete(tables.RunChunk).where(col(tables.RunChunk.run_id).in_(runs)))
-    session.execute(delete(tables.RunChange).where(col(tables.RunChange.run_id).in_(runs)))
+    for part in (tables.RunChunk, tables.RunChange, tables.HookCall):
+        session.execute(delete(part).where(col(part.run_id).in_(runs)))
     for table in (tables.ImportRun, tables.WaitingWay, tables.AppUser, tables.Finding):
         session.execute(delete(table).where(col(table.app_id) == app_id))
     session.execute(delete(MappingRow).where(or_(col(MappingRow.source_id) == app_id, col(MappingRow.target_id) == app_id)))

@@ -6,7 +6,7 @@ from collections import Counter
 from collections.abc import Collection, Iterator, Sequence
 from typing import Any, NamedTuple, cast
 
-from sqlalchemy import ColumnElement, CursorResult, Row, delete, func, select
+from sqlalchemy import ColumnElement, CursorResult, Row, delete, func, or_, select
 from sqlmodel import Session, col
 
 from mastering.rules.lifecycle import Status
@@ -72,7 +72,8 @@ def chunk(session: Session, run_id: str, seq: int) -> bytes | None:
 
 
 def drop_chunks(session: Session, run_id: str) -> None:
-    """Forget what a run received; its plan and history stay."""
+    """Forget what a run received, and what a hook said of it; its plan and history stay."""
+    session.execute(delete(tables.HookCall).where(col(tables.HookCall.run_id) == run_id))
     session.execute(delete(tables.RunChunk).where(col(tables.RunChunk.run_id) == run_id))
 
 
@@ -138,7 +139,7 @@ def options_changed(session: Session, run_id: str, since: int) -> bool:
     """Whether anybody has changed what concerns everyone since that position: an app, its policy or mapping, the ranking, the org's options."""
     event = tables.HistoryEvent
     everyones = col(event.subject).in_(select(col(tables.App.id))) | col(event.subject).in_(select(col(tables.Org.id)))
-    of_no_concern = col(event.type).startswith("import.") | col(event.type).startswith("token.")
+    of_no_concern = or_(*(col(event.type).startswith(kind) for kind in ("import.", "token.", "hook.")))
     return session.execute(select(1).where(everyones, _by_others(run_id, since), ~of_no_concern).limit(1)).first() is not None
 
 

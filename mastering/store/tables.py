@@ -19,6 +19,7 @@ from typing import Any, ClassVar
 from sqlalchemy import BigInteger, Enum, Index, Integer, LargeBinary, String, Text, UniqueConstraint, text
 from sqlmodel import Field, SQLModel
 
+from mastering.rules.hook import OnFailure
 from mastering.rules.lifecycle import Status
 from mastering.rules.record import AccountState, Mode
 from mastering.rules.runs import RunStatus
@@ -26,6 +27,13 @@ from mastering.rules.runs import RunStatus
 
 class AppStatus(StrEnum):
     """Whether an app takes part: an inactive one is not imported, ranks nowhere and says nothing."""
+
+    ACTIVE = "ACTIVE"
+    INACTIVE = "INACTIVE"
+
+
+class HookStatus(StrEnum):
+    """Whether an inline hook is called."""
 
     ACTIVE = "ACTIVE"
     INACTIVE = "INACTIVE"
@@ -232,6 +240,7 @@ class ImportRun(SQLModel, table=True):
     situations: str = Field(default="{}", sa_type=Text)
     actions: str = Field(default="{}", sa_type=Text)
     safeguard: str | None = Field(default=None, sa_type=Text)
+    hook: str | None = Field(default=None, sa_type=Text)
     error: str | None = None
     blocked_by: str | None = None
     superseded_by: str | None = None
@@ -285,6 +294,35 @@ class RunChange(SQLModel, table=True):
     bundle: int | None = None
     state: str | None = None
     error: str | None = None
+
+
+class InlineHook(SQLModel, table=True):
+    """An inline hook: where it is called, and the header that proves who calls, sealed by `mastering.vault` (SPEC §8)."""
+
+    __tablename__: ClassVar[Any] = "inline_hooks"
+    id: str = Field(primary_key=True)
+    name: str
+    status: HookStatus = Field(sa_type=_enum(HookStatus))
+    uri: str
+    method: str
+    headers: str = Field(default="[]", sa_type=Text)
+    auth_key: str | None = None
+    auth_value: str | None = Field(default=None, sa_type=Text)
+    on_failure: OnFailure = Field(sa_type=_enum(OnFailure))
+    version: int = 1
+    created: str
+    last_updated: str
+
+
+class HookCall(SQLModel, table=True):
+    """A record that a hook is asked about while its run is being planned, and what was heard. Gone when the plan is made."""
+
+    __tablename__: ClassVar[Any] = "hook_calls"
+    run_id: str = Field(primary_key=True, foreign_key="import_runs.id")
+    external_id: str = Field(primary_key=True)
+    asked: str = Field(sa_type=Text)
+    contested: bool = False
+    word: str | None = Field(default=None, sa_type=Text)
 
 
 class HistoryEvent(SQLModel, table=True):

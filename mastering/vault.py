@@ -1,0 +1,102 @@
+"""Secrets at rest: what an admin entrusts to the service so that it can call others, and that nobody ever reads again (SPEC §11).
+
+A sealed secret is text, `v1:KEY:BLOB`. The blob is a nonce and what AES-256-GCM made of the secret; the name of what it belongs to is
+authenticated with it, so that a sealed value copied to another row does not open there. KEY says which key sealed it: when a new key is
+put in front of the old ones, old secrets still open, `stale` tells them, and sealing them again makes the old key superfluous.
+
+The keys are derived from what the settings give, one text a line, the present one first. Where they give none, the first start makes a
+key and leaves it in the data folder, readable by its owner alone. Processes that share a database must share the key, too.
+"""
+
+from __future__ import annotations
+
+import os
+import secrets
+from base64 import urlsafe_b64decode, urlsafe_b64encode
+from binascii import Error as NotBase64
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from cryptography.exceptions import InvalidTag
+from cryptography.hazmat.primitives.ciphers.aead import AESGCM
+from cryptography.hazmat.primitives.hashes import SHA256
+from cryptography.hazmat.primitives.kdf.hkdf import HKDF
+
+FILE = "secret-key"
+_VERSION = "v1"
+_NONCE = 12
+
+
+class SecretUnreadable(Exception):
+    """A sealed secret does not open: its key is not among ours, or it is not what was sealed, or not for this purpose."""
+
+
+@dataclass(frozen=True, slots=True)
+class _Key:
+    id: str
+    cipher: AESGCM = field(repr=False)
+
+
+class Vault:
+    """Seals and opens. Its keys are not part of its `repr`; it may be shared between threads."""
+
+    def __init__(self, keys: Sequence[str]) -> None:
+        """`keys` are the texts that keys are derived from, the present one first; at least one."""
+        if not keys:
+            raise ValueError("a vault needs a key")
+        derived = [_derive(text) for text in keys]
+        self._current = derived[0]
+        self._keys = {key.id: key for key in derived}
+
+    def seal(self, secret: str, purpose: str) -> str:
+        """A secret as it may be kept. Only with the same `purpose` can it be opened again: what it belongs to, by kind and id."""
+        nonce = os.urandom(_NONCE)
+        blob = nonce + self._current.cipher.encrypt(nonce, secret.encode(), purpose.encode())
+        return f"{_VERSION}:{self._current.id}:{urlsafe_b64encode(blob).decode()}"
+
+    def open(self, sealed: str, purpose: str) -> str:
+        """The secret that was sealed; raises `SecretUnreadable`, which quotes nothing of it."""
+        version, _, rest = sealed.partition(":")
+        key_id, _, text = rest.partition(":")
+        key = self._keys.get(key_id)
+        if version != _VERSION or key is None:
+            raise SecretUnreadable("it was encrypted with a key that this process does not have")
+        try:
+            blob = urlsafe_b64decode(text)
+            return key.cipher.decrypt(blob[:_NONCE], blob[_NONCE:], purpose.encode()).decode()
+        except (InvalidTag, NotBase64, ValueError) as fault:
+            raise SecretUnreadable("it is damaged, or was not encrypted for this place") from fault
+
+    def stale(self, sealed: str) -> bool:
+        """Whether a sealed secret should be sealed again: another key than the present one was used."""
+        return not sealed.startswith(f"{_VERSION}:{self._current.id}:")
+
+
+def open_vault(key: str | None, data_dir: Path) -> Vault:
+    """The vault of a process: of the key that its settings name, else of the one in the data folder, made there if there is none."""
+    text = key if key is not None else _own_key(data_dir / FILE)
+    return Vault([line.strip() for line in text.splitlines() if line.strip()])
+
+
+def _derive(text: str) -> _Key:
+    def expand(purpose: bytes, length: int) -> bytes:
+        return HKDF(SHA256(), length, salt=None, info=b"mastering " + purpose).derive(text.encode())
+
+    return _Key(expand(b"key id", 6).hex(), AESGCM(expand(b"encryption", 32)))
+
+
+def _own_key(file: Path) -> str:
+    """The key that this folder's first start made. Of several first starts at once one wins, and the others read what it wrote."""
+    if not file.exists():
+        file.parent.mkdir(parents=True, exist_ok=True)
+        draft = file.with_name(f"{file.name}.{secrets.token_hex(8)}")
+        with os.fdopen(os.open(draft, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600), "w", encoding="ascii") as out:
+            out.write(secrets.token_urlsafe(48) + "\n")
+        try:
+            os.link(draft, file)
+        except FileExistsError:
+            pass
+        finally:
+            draft.unlink()
+    return file.read_text(encoding="ascii")
