@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import sys
 import threading
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
@@ -38,6 +39,16 @@ class Seen:
 Behaviour = Callable[[Seen], Reply]
 
 
+class _Server(ThreadingHTTPServer):
+    """Callers that hang up are what many of the tests are about, and nothing to print."""
+
+    daemon_threads = True
+
+    def handle_error(self, request: Any, client_address: Any) -> None:
+        if not isinstance(sys.exc_info()[1], ConnectionError):
+            super().handle_error(request, client_address)
+
+
 class HookServer:
     """The server; `behaves` decides about each request, `seen` has all of them."""
 
@@ -48,8 +59,7 @@ class HookServer:
         self.over = threading.Event()
         self._inside = 0
         self._lock = threading.Lock()
-        self._server = ThreadingHTTPServer(("127.0.0.1", 0), self._handler())
-        self._server.daemon_threads = True
+        self._server = _Server(("127.0.0.1", 0), self._handler())
         self._thread = threading.Thread(target=self._server.serve_forever, kwargs={"poll_interval": 0.01}, daemon=True)
         self._thread.start()
 
