@@ -2,7 +2,7 @@
 
 `POST` changes the attributes it names and leaves the others; null takes a custom attribute away. Clients may send the whole schema back:
 what the service says of itself (id, name, created, …) may come along, and what is the same is no change. Everything else that cannot be
-honoured is refused by name (`mastering.rules.schema_change`).
+honoured is refused by name (`mastering.rules.attribute_fields`).
 """
 
 from __future__ import annotations
@@ -20,8 +20,9 @@ from api.auth import actor_of
 from mastering.catalog import user_schema
 from mastering.clock import now
 from mastering.errors import Invalid
+from mastering.rules.attribute_fields import document
 from mastering.rules.schema import MasterKind
-from mastering.rules.schema_change import Said, Wish, document
+from mastering.rules.schema_change import Said, Wish
 
 _ID = "default"
 _JSON_SCHEMA = "http://json-schema.org/draft-04/schema#"

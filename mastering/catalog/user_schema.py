@@ -18,11 +18,12 @@ from sqlmodel import Session
 from mastering.catalog.change import EVERY_APP, Change, changed_parts, changing
 from mastering.errors import Invalid, WrongState
 from mastering.ledger import Actor
+from mastering.rules.attribute_fields import document
 from mastering.rules.expressions import compile_expression
 from mastering.rules.mapping import Direction
 from mastering.rules.policy import UsernameFormat
 from mastering.rules.schema import Attribute, Schema
-from mastering.rules.schema_change import Wish, changed, document, remasters, tightened
+from mastering.rules.schema_change import Wish, changed, remasters, tightened
 from mastering.store import catalog as store
 from mastering.store import users
 from mastering.store.engine import reading

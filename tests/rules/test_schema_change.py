@@ -5,9 +5,10 @@ from typing import Any
 import pytest
 
 from mastering.errors import Invalid
+from mastering.rules.attribute_fields import document
 from mastering.rules.formats import FORMATS
 from mastering.rules.schema import Attribute, AttributeMaster, MasterKind, Permission, Schema, default_schema, faults
-from mastering.rules.schema_change import MOST_CUSTOM, Wish, changed, document, remasters, tightened
+from mastering.rules.schema_change import MOST_CUSTOM, Wish, changed, remasters, tightened
 
 APPS = frozenset({"hr", "ad"})
 SIZES: dict[str, Any] = {"title": "Size", "type": "string", "enum": ["S", "M"]}
