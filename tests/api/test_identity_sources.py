@@ -52,7 +52,7 @@ def test_what_is_loaded_is_accepted_without_a_word_and_moves_the_session_on(serv
     app_id = service.app()
     session_id = opened(service, app_id)
     answer = bulk(service, app_id, session_id, json=people("E1"))
-    assert (answer.status_code, answer.content) == (202, b"")
+    assert (answer.status_code, answer.content, answer.headers.get("content-type")) == (202, b"", None)
     assert service.get(f"/identity-sources/{app_id}/sessions/{session_id}")["status"] == "IN_PROGRESS"
     assert service.get(f"/imports/{session_id}")["records"] == 1
 
