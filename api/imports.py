@@ -39,6 +39,7 @@ from mastering.store.documents import load
 from mastering.store.engine import reading
 
 MAX_BODY = 2 * 1024**3
+_MOST = 2**31 - 1  # records of a run, as they are counted in the database
 _POLL = 0.05
 _RESTS = ENDED | {RunStatus.HELD}
 
@@ -167,7 +168,7 @@ class AppImportController(Controller):
         request: Request[Any, Any, Any],
         app_id: FromPath[str],
         mode: FromQuery[Mode],
-        expected_count: Annotated[int | None, QueryParameter(name="expectedCount", ge=0)] = None,
+        expected_count: Annotated[int | None, QueryParameter(name="expectedCount", ge=0, le=_MOST)] = None,
         dry_run: Annotated[bool, QueryParameter(name="dryRun")] = False,
         allow_empty: Annotated[bool, QueryParameter(name="allowEmpty")] = False,
         snapshot_at: Annotated[datetime | None, QueryParameter(name="snapshotAt")] = None,
@@ -233,7 +234,7 @@ class ImportController(Controller):
         situation: FromQuery[str | None] = None,
         action: FromQuery[str | None] = None,
         user_id: Annotated[str | None, QueryParameter(name="user")] = None,
-        after: Annotated[int, QueryParameter(ge=0)] = 0,
+        after: Annotated[int, QueryParameter(ge=0, le=_MOST)] = 0,
         limit: Annotated[int, QueryParameter(ge=1, le=1000)] = 200,
     ) -> Response[list[Change]]:
         """Rows of the plan, in its order. UNCHANGED records are counted in the run and have no rows."""

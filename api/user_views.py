@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Annotated, Any
 
 from litestar import Controller, Request, Response, delete, get, put
-from litestar.params import FromPath, FromQuery, JSONBody, QueryParameter
+from litestar.params import FromPath, JSONBody, QueryParameter
 from msgspec import Struct
 
 from api.app_users import AccountView, account_view
@@ -146,7 +146,7 @@ class UserViewController(Controller):
         self,
         request: Request[Any, Any, Any],
         user_id: FromPath[str],
-        after: FromQuery[int | None] = None,
+        after: Annotated[int | None, QueryParameter(ge=0, le=2**63 - 1)] = None,
         limit: Annotated[int, QueryParameter(ge=1, le=1000)] = 100,
     ) -> Response[list[dict[str, Any]]]:
         """Every event, newest first; also of a user who is deleted, by id."""
