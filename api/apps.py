@@ -82,8 +82,8 @@ class AppView(Struct, rename="camel"):
     accessibility: dict[str, Any]
     visibility: dict[str, Any]
     settings: dict[str, Any]
-    credentials: dict[str, Any] | UnsetType
     links: dict[str, dict[str, str]] = field(name="_links")
+    credentials: dict[str, Any] | UnsetType = UNSET
 
 
 class AppController(Controller):

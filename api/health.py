@@ -25,6 +25,8 @@ from mastering.store.engine import reading
 
 _log = structlog.get_logger("mastering.api")
 
+_EXPOSITION = CONTENT_TYPE_LATEST.partition("; charset")[0]  # the framework adds the charset
+
 
 class Health(Struct):
     """All is well; what is not is an error."""
@@ -53,10 +55,10 @@ class HealthController(Controller):
             raise HTTPException(status_code=HTTP_503_SERVICE_UNAVAILABLE) from fault
         return Health("ok")
 
-    @get("/metrics", opt=OTHER_THAN_JSON, media_type="text/plain", summary="Figures for Prometheus", sync_to_thread=True)
+    @get("/metrics", opt=OTHER_THAN_JSON, media_type=_EXPOSITION, summary="Figures for Prometheus", sync_to_thread=True)
     def metrics(self, request: Request[Any, Any, Any]) -> Response[bytes]:
         """Users and import runs by status, accounts that wait for review, and the time that requests took."""
-        return Response(generate_latest(request.app.state.registry), media_type=CONTENT_TYPE_LATEST)
+        return Response(generate_latest(request.app.state.registry), media_type=_EXPOSITION)
 
 
 class _Figures(Collector):

@@ -23,7 +23,7 @@ from sqlmodel import Session
 
 from api.auth import actor_of, importable_apps, require_app
 from api.instants import zoned
-from api.paging import LAST, linked
+from api.paging import linked
 from mastering.catalog import apps
 from mastering.clock import now, wire
 from mastering.connectors.intake import open_intake
@@ -251,7 +251,7 @@ class ImportController(Controller):
         situation: FromQuery[Situation | None] = None,
         action: FromQuery[Action | None] = None,
         user_id: Annotated[str | None, QueryParameter(name="user")] = None,
-        after: Annotated[int, QueryParameter(ge=0, le=LAST)] = 0,
+        after: Annotated[int, QueryParameter(ge=0, le=_MOST_RECORDS)] = 0,
         limit: Annotated[int, QueryParameter(ge=1, le=1000)] = 200,
     ) -> Response[list[Change]]:
         """Rows of the plan, in its order. UNCHANGED records are counted in the run and have no rows."""
