@@ -40,10 +40,7 @@ class Property(Struct, rename="camel"):
 
 
 class WantedProperty(Struct, rename="camel", forbid_unknown_fields=True):
-    """What to change of an attribute's rule: what is not said stays. A null expression takes the attribute out, as null itself and `{}` do.
-
-    Clients that leave nulls out send `{}` where Okta's documents say two nulls.
-    """
+    """What to change of an attribute's rule: what is not said stays. A null expression takes the attribute out, as null itself does."""
 
     expression: str | UnsetType | None = UNSET
     push_status: PushStatus | None = None
@@ -173,7 +170,7 @@ def _push_status(rule: MappingRule) -> PushStatus:
 
 
 def _edit(wanted: WantedProperty | None) -> Edit | None:
-    if wanted is None or wanted.expression is None or wanted == WantedProperty():
+    if wanted is None or wanted.expression is None:
         return None
     create_only = None if wanted.push_status is None else wanted.push_status is PushStatus.DONT_PUSH
     return Edit(None if wanted.expression is UNSET else wanted.expression, create_only)

@@ -75,7 +75,7 @@ class Service:
         described = operation["responses"].get(str(answer.status_code))
         if described is None:
             return f"status {answer.status_code} is not described"
-        if answer.content and kind not in (described.get("content") or {"": None}):
+        if answer.content and kind not in {told.partition(";")[0] for told in described.get("content", {})}:
             return f"content of type {kind!r} is not described"
         told = {name for name in answer.headers if name in {"etag", "link", "location"}}
         return None if told <= {name.lower() for name in described.get("headers", {})} else f"of {told} some headers are not described"

@@ -29,12 +29,11 @@ def test_a_post_sets_what_it_names_and_leaves_the_rest(service: Service) -> None
     wanted = {
         "city": {"expression": "appuser.Site", "pushStatus": "DONT_PUSH"},
         "title": None,
-        "state": {},
         "nickName": {"expression": None, "pushStatus": None},
     }
     after = service.post(f"/mappings/{mapping_id}", json={"properties": wanted})["properties"]
     assert after["city"] == wanted["city"]
-    assert before.keys() - after.keys() == {"title", "state", "nickName"}
+    assert before.keys() - after.keys() == {"title", "nickName"}
     assert after == service.get(f"/mappings/{mapping_id}")["properties"]
     assert {name: rule for name, rule in after.items() if name != "city"}.items() <= before.items()
 

@@ -83,7 +83,7 @@ def test_a_deleted_apps_mappings_go_with_it(service: Service) -> None:
         ({"expression": "'x'"}, {"expression": "'x'", "pushStatus": "PUSH"}),
         ({"pushStatus": "DONT_PUSH"}, {"expression": "appuser.city", "pushStatus": "DONT_PUSH"}),
         (None, None),
-        ({}, None),
+        ({}, {"expression": "appuser.city", "pushStatus": "PUSH"}),
         ({"expression": None}, None),
         ({"expression": None, "pushStatus": "PUSH"}, None),
     ],

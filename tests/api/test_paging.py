@@ -77,9 +77,9 @@ def test_a_page_keeps_the_questions_that_were_asked(service: Service) -> None:
     ("path", "most"),
     [("/users", 200), ("/apps", 200), ("/mappings", 200), ("/imports", 200), ("/review", 200), ("/tokens", 200), ("/logs", 1000)],
 )
-def test_a_limit_is_a_number_from_one_to_the_most(service: Service, path: str, most: int) -> None:
+def test_a_limit_is_a_number_and_bounded(service: Service, path: str, most: int) -> None:
     assert service.ask("GET", path, params={"limit": most}).is_success
-    for limit in (0, -1, most + 1, 10**30):
+    for limit in (-1, most + 1, 10**30) if path == "/logs" else (0, -1, most + 1, 10**30):  # Okta's log takes 0: where polling begins
         answer = service.ask("GET", path, params={"limit": limit})
         assert refusal(answer) == (400, "E0000001")
         assert causes(answer)[0].startswith("limit: expected int")
