@@ -15,5 +15,5 @@ settings.register_profile("ci", UNTIMED, derandomize=True, print_blob=True)
 settings.register_profile("here", UNTIMED)
 settings.load_profile("ci" if os.environ.get("CI") else "here")
 
+# Okta's SDK loads its models when they are first looked at, which freezing does; made of a frozen clock's classes they would not work.
 freezegun.configure(extend_ignore_list=["okta"])
-"""The SDK loads its models when they are looked at; looked at by a clock that stands still, they are made of its false datetime."""

@@ -26,6 +26,12 @@ def test_the_walkthrough_runs_as_it_stands_and_ends_with_who_decided_what_and_wh
     assert newest["facts"]["situation"] == "WENT_MISSING"
 
 
+def test_the_page_on_the_sdk_does_the_whole_job_with_nothing_but_the_sdk(tmp_path: Path) -> None:
+    *_, printed = page.run("okta-sdk.md", tmp_path)
+    (told,) = [text for kind, text in page.blocks("okta-sdk.md") if kind == "text"]
+    assert printed.strip() == told.strip()
+
+
 @pytest.mark.skipif(not _DATA.is_dir(), reason="the public HR samples are not beside this tree, and HR_DATA names no copy of them")
 def test_the_page_on_real_data_prints_what_its_commands_print(tmp_path: Path) -> None:
     printed = iter(page.run("real-data.md", tmp_path, {"HR_DATA": str(_DATA)}))

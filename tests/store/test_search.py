@@ -22,7 +22,7 @@ from mastering.rules.schema import Attribute, default_schema
 from mastering.rules.text import fold_login, fold_name
 from mastering.store import bulk, people, search, tables
 from mastering.store.catalog import USER_TYPE_ID
-from mastering.store.engine import open_database, reading, writing
+from mastering.store.engine import _MIGRATIONS, open_database, reading, writing
 from mastering.store.search import BY_ID, Cursor, NotIndexed, Sort, look
 
 SCHEMA = default_schema().with_custom(
@@ -31,7 +31,7 @@ SCHEMA = default_schema().with_custom(
     Attribute("remote", "Remote", "boolean"),
     Attribute("skills", "Skills", "array"),
 )
-MIGRATIONS = Path(open_database.__code__.co_filename).parent / "migrations"
+
 DAYS = [f"2026-01-0{day}T00:00:00.000Z" for day in range(1, 7)]
 WORDS = ["Ada", "ada", "ADÁ", "Straße", "strasse", "50% off_", "a\\b", 'say "x"', "zoë", "Z", "李"]
 ORDER = {"gt": lambda a, b: a > b, "ge": lambda a, b: a >= b, "lt": lambda a, b: a < b, "le": lambda a, b: a <= b}
@@ -266,7 +266,7 @@ def plans_of(engine: Engine, node: Node | None, sort: Sort) -> Iterator[list[str
 def test_users_who_were_there_before_there_were_indexes_are_found_by_them(tmp_path: Path, everybody: list[User]) -> None:
     engine = create_engine(f"sqlite:///{tmp_path}/m.db")
     config = Config()
-    config.set_main_option("script_location", str(MIGRATIONS))
+    config.set_main_option("script_location", str(_MIGRATIONS))
     columns = tuple(name for name in people.USER_COLUMNS if not name.startswith("search_"))
     with engine.begin() as connection:
         config.attributes["connection"] = connection
