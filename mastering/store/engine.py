@@ -23,7 +23,7 @@ from typing import Any
 from alembic import command
 from alembic.config import Config
 from alembic.util import CommandError
-from sqlalchemy import Connection, Engine, create_engine, event
+from sqlalchemy import Connection, Engine, create_engine, event, func, select
 from sqlalchemy.engine import make_url
 from sqlmodel import Session
 
@@ -32,6 +32,8 @@ from mastering.store.turns import turn_to_write
 
 _MIGRATIONS = Path(__file__).parent / "migrations"
 _BUSY_SECONDS = 60
+_MIGRATING = 7_265_001
+"""The advisory lock of whoever migrates a PostgreSQL database."""
 _READ = "mastering_read"
 
 
@@ -45,7 +47,11 @@ def open_database(url: str) -> Engine:
         event.listen(engine, "begin", _on_sqlite_begin)
     else:
         engine = create_engine(parsed, pool_size=20, max_overflow=20, pool_pre_ping=True)
-    migrate(engine)
+    try:
+        migrate(engine)
+    except BaseException:
+        engine.dispose()
+        raise
     return engine
 
 
@@ -54,6 +60,8 @@ def migrate(engine: Engine) -> None:
     config = Config()
     config.set_main_option("script_location", str(_MIGRATIONS))
     with engine.begin() as connection:
+        if connection.dialect.name == "postgresql":  # of several processes that start at once, one migrates and the others find it done
+            connection.execute(select(func.pg_advisory_xact_lock(_MIGRATING)))
         config.attributes["connection"] = connection
         try:
             command.upgrade(config, "head")
