@@ -76,22 +76,23 @@ class Postgres:
         """Make the server's files."""
         if os.getuid() == 0:
             shutil.chown(self.folder, "nobody", "nogroup")
-        command = [PROGRAMS / "initdb", "-D", self.data, "-U", "postgres", "-A", "trust", "-E", "UTF8", "--locale=C.UTF-8", "-N"]
+        command = [str(PROGRAMS / "initdb"), "-D", str(self.data), "-U", "postgres", "-A", "trust", "-E", "UTF8", "--locale=C.UTF-8", "-N"]
         subprocess.run(command, check=True, capture_output=True, cwd=self.folder, **_as_somebody())
 
     def start(self) -> None:
         """Start the server and wait until it answers."""
         options = [part for name, value in _SETTINGS.items() for part in ("-c", f"{name}={value}")]
-        command = [PROGRAMS / "postgres", "-D", self.data, "-k", self.folder, *options]
+        command = [str(PROGRAMS / "postgres"), "-D", str(self.data), "-k", str(self.folder), *options]
         with (self.folder / "log").open("ab") as log:
-            self._process = subprocess.Popen(command, stdout=log, stderr=log, cwd=self.folder, **_as_somebody())
+            process: subprocess.Popen[bytes] = subprocess.Popen(command, stdout=log, stderr=log, cwd=self.folder, **_as_somebody())
+        self._process = process
         give_up = time.monotonic() + 60
         while True:
             try:
                 psycopg.connect(self.url("postgres")).close()
                 return
             except psycopg.OperationalError:
-                if self._process.poll() is not None or time.monotonic() > give_up:
+                if process.poll() is not None or time.monotonic() > give_up:
                     raise AssertionError((self.folder / "log").read_text()) from None
                 time.sleep(0.02)
 

@@ -61,8 +61,8 @@ def test_an_account_has_an_app_and_a_user_that_exist(world: World) -> None:
 
 def test_a_login_is_one_users(world: World) -> None:
     user = world.by_hand("jane")
+    columns = ", ".join(people.USER_COLUMNS[:-1])
     with pytest.raises(IntegrityError), writing(world.engine) as session:
-        columns = ", ".join(people.USER_COLUMNS[:-1])
         session.execute(text(f"INSERT INTO users ({columns}, id) SELECT {columns}, 'other' FROM users WHERE id = :id"), {"id": user.id})
 
 
