@@ -16,9 +16,8 @@ from sqlmodel import Session
 
 from mastering import review
 from mastering.rules.lifecycle import Status
-from mastering.store import accounts, catalog, events, history, tokens, users
+from mastering.store import accounts, catalog, events, history, runs, tokens, users
 from mastering.store import imports as plans
-from mastering.store import runs
 from mastering.store.catalog import WantedApps
 from mastering.store.engine import reading
 
