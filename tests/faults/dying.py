@@ -3,7 +3,7 @@
     python tests/faults/dying.py MODULE:FUNCTION:WHEN:TIMES COMMAND …
 
 At the TIMES-th call of the function, `before` or `after` it, the process sends itself SIGKILL, so nothing is tidied up and nothing
-said. `stop` in the place of WHEN sends SIGSTOP after the call. Without a step (`-`) it only works in small batches, as all of them do.
+said. `stop` and `term` in the place of WHEN send SIGSTOP and SIGTERM after the call. Without a step (`-`) it only works in small batches, as all of them do.
 """
 
 from __future__ import annotations
@@ -13,6 +13,7 @@ import itertools
 import os
 import signal
 import sys
+import time
 from collections.abc import Callable
 from typing import Any
 
@@ -56,6 +57,9 @@ def _deadly(function: Callable[..., Any], when: str, times: int) -> Callable[...
         result = function(*args, **more)
         if last and when == "after":
             os.kill(os.getpid(), signal.SIGKILL)
+        if last and when == "term":
+            os.kill(os.getpid(), signal.SIGTERM)
+            time.sleep(0.5)  # the server is told in its main thread
         if last and when == "stop":
             os.kill(os.getpid(), signal.SIGSTOP)
         return result
