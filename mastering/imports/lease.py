@@ -19,6 +19,7 @@ from mastering.clock import now, wire
 from mastering.rules.runs import ENDED
 from mastering.store import tables
 from mastering.store.engine import writing
+from mastering.store.locks import LOCKED
 
 LEASE = timedelta(seconds=30)
 """How long a run is left to a worker that does not stir."""
@@ -50,7 +51,7 @@ class Lease:
 
     def hold(self, session: Session) -> tables.ImportRun:
         """The run, locked for the caller's transaction and leased for longer; raises `LeaseLostError` if it is somebody else's by now."""
-        run = session.get(tables.ImportRun, self.run_id, with_for_update=True)
+        run = session.get(tables.ImportRun, self.run_id, with_for_update=LOCKED)
         if run is None or (run.owner, run.fence) != (self.owner, self.fence) or run.status in ENDED:
             raise LeaseLostError(self.run_id)
         self.renewed = now()

@@ -25,6 +25,7 @@ from mastering.store import runs as run_store
 from mastering.store import tables
 from mastering.store.documents import dump, load
 from mastering.store.engine import reading, writing
+from mastering.store.locks import LOCKED
 
 _FORGET_AT_ONCE = 5_000
 
@@ -45,7 +46,7 @@ def start(engine: Engine, actor: Actor, now: datetime, app_id: str, order: Order
     """Begin to receive an import of an active app; the new run's id. Raises `NotFound` or `Invalid`."""
     run_id = new_id("imp")
     with writing(engine) as session:
-        app = session.get(tables.App, app_id, with_for_update=True)
+        app = session.get(tables.App, app_id, with_for_update=LOCKED)
         if app is None:
             raise NotFound(f"Not found: Resource not found: {app_id} (AppInstance)")
         if app.status is not tables.AppStatus.ACTIVE:
@@ -81,11 +82,14 @@ def seal(engine: Engine, actor: Actor, now: datetime, run_id: str, count: int) -
                 session, actor, now, run, f"expectedCount: {run.expected_count} records were announced, {count} came; nothing was changed"
             )
             return
+        takes_over = run.mode is Mode.FULL and not run.dry_run
+        if takes_over:
+            run_store.held(session, run.app_id)  # runs are locked before their app
         app = _app(session, run)
         app.arrivals += 1
         run.arrival, run.records, run.sealed, run.lease_until = app.arrivals, count, wire(now), None
         run.status = next_run_status(run.status, RunTrigger.seal)
-        if run.mode is Mode.FULL and not run.dry_run:
+        if takes_over:
             _supersede(session, app, actor, now, run)
         session.add_all([run, app])
 
@@ -193,7 +197,7 @@ def forget_plans(engine: Engine, before: str) -> int:
 
 def get(session: Session, run_id: str, *, lock: bool = False) -> tables.ImportRun:
     """A run, locked if it is to be changed; raises `NotFound`."""
-    run = session.get(tables.ImportRun, run_id, with_for_update=lock)
+    run = session.get(tables.ImportRun, run_id, with_for_update=LOCKED if lock else None)
     if run is None:
         raise NotFound(f"Not found: Resource not found: {run_id} (ImportRun)")
     return run
@@ -201,7 +205,7 @@ def get(session: Session, run_id: str, *, lock: bool = False) -> tables.ImportRu
 
 def _app(session: Session, run: tables.ImportRun) -> tables.App:
     """The run's app, locked: its history is about to be written on."""
-    return session.get_one(tables.App, run.app_id, with_for_update=True)
+    return session.get_one(tables.App, run.app_id, with_for_update=LOCKED)
 
 
 def _tell(session: Session, app: tables.App, actor: Actor, now: datetime, run_id: str, kind: str, body: dict[str, Any]) -> None:

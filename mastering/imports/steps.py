@@ -10,6 +10,7 @@ from collections.abc import Callable
 from datetime import datetime, timedelta
 
 from sqlalchemy import Engine
+from sqlalchemy.exc import IntegrityError
 from sqlmodel import Session
 
 from mastering.clock import now as clock_now
@@ -32,10 +33,12 @@ from mastering.store import imports as store
 from mastering.store import runs as run_store
 from mastering.store.documents import dump, load
 from mastering.store.engine import reading, writing
+from mastering.store.locks import LOCKED, Lock, share
 from mastering.terms import terms_of
 
 TURN = timedelta(seconds=1)
 """How long a run is applied before others have their turn."""
+_COLLISIONS = 3
 _MOVES_PEOPLE = {"create", "link", "update", "release", "deactivate", "suspend", "unsuspend", "reactivate", "require_activation"}
 
 
@@ -117,7 +120,7 @@ def verdict_document(verdict: Verdict) -> dict[str, object]:
 def _tell_planned(session: Session, run: tables.ImportRun, now: datetime, planned: Planned) -> None:
     if run.dry_run:
         return
-    app = session.get_one(tables.App, run.app_id)
+    app = session.get_one(tables.App, run.app_id, with_for_update=LOCKED)
     ledger = Ledger(session, now, starter(run), run_id=run.id, plan_hash=planned.plan_hash)
     kind = "import.held" if planned.verdict.tripped else "import.planned"
     ledger.note(app, kind, {"situations": planned.situations, "actions": planned.actions, "safeguard": verdict_document(planned.verdict)})
@@ -127,17 +130,28 @@ def _tell_planned(session: Session, run: tables.ImportRun, now: datetime, planne
 
 def _apply(lease: Lease, until: datetime) -> None:
     """Batch after batch until the plan's last row, or the end of the turn."""
-    while _apply_next(lease):
+    while _apply_in_the_end(lease):
         lease.beat()
         if clock_now() >= until:
             lease.give_back()
             return
 
 
+def _apply_in_the_end(lease: Lease) -> bool:
+    """The next batch, again if somebody else was quicker with a login or an external id: what others did is seen then, and decided upon."""
+    for _ in range(_COLLISIONS):
+        try:
+            return _apply_next(lease)
+        except IntegrityError:
+            lease.beat()
+    return _apply_next(lease)
+
+
 def _apply_next(lease: Lease) -> bool:
     now = clock_now()
     with writing(lease.engine) as session:
         mine = lease.hold(session)
+        share(session, Lock.OPTIONS)
         rows = store.changes(session, mine.id, mine.cursor, AT_ONCE)
         _require_whole(mine, [row.seq for row in rows])
         ledger = Ledger(session, now, _acting(mine), run_id=mine.id, plan_hash=mine.plan_hash)
@@ -163,7 +177,8 @@ def _complete(session: Session, ledger: Ledger, run: tables.ImportRun, now: date
     store.drop_chunks(session, run.id)
     if run.mode is Mode.INCREMENTAL or _MOVES_PEOPLE & load(run.actions).keys() or store.others_acted(session, run.id, run.as_of_event):
         rematch(ledger, now, after=run)
-    app = session.get_one(tables.App, run.app_id)
+    ledger.flush()
+    app = session.get_one(tables.App, run.app_id, with_for_update=LOCKED)
     ledger.note(app, "import.completed", {"situations": load(run.situations), "actions": load(run.actions)})
     ledger.flush()
     session.add(app)

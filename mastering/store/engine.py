@@ -23,17 +23,17 @@ from typing import Any
 from alembic import command
 from alembic.config import Config
 from alembic.util import CommandError
-from sqlalchemy import Connection, Engine, create_engine, event, func, select
+from sqlalchemy import Connection, Engine, create_engine, event
 from sqlalchemy.engine import make_url
 from sqlmodel import Session
 
 from mastering.errors import SettingInvalid
+from mastering.store.history import keep_history
+from mastering.store.locks import Lock, hold
 from mastering.store.turns import turn_to_write
 
 _MIGRATIONS = Path(__file__).parent / "migrations"
 _BUSY_SECONDS = 60
-_MIGRATING = 7_265_001
-"""The advisory lock of whoever migrates a PostgreSQL database."""
 _READ = "mastering_read"
 
 
@@ -42,11 +42,13 @@ def open_database(url: str) -> Engine:
     parsed = make_url(url)
     if parsed.get_backend_name() == "sqlite":
         _make_private(parsed.database)
-        engine = create_engine(parsed, connect_args={"timeout": _BUSY_SECONDS, "check_same_thread": False}, pool_size=20, max_overflow=40)
+        engine = create_engine(
+            parsed, connect_args={"timeout": _BUSY_SECONDS, "check_same_thread": False}, pool_size=20, max_overflow=40, hide_parameters=True
+        )
         event.listen(engine, "connect", _on_sqlite_connect)
         event.listen(engine, "begin", _on_sqlite_begin)
     else:
-        engine = create_engine(parsed, pool_size=20, max_overflow=20, pool_pre_ping=True)
+        engine = create_engine(parsed, pool_size=20, max_overflow=20, pool_pre_ping=True, hide_parameters=True)
     try:
         migrate(engine)
     except BaseException:
@@ -60,8 +62,7 @@ def migrate(engine: Engine) -> None:
     config = Config()
     config.set_main_option("script_location", str(_MIGRATIONS))
     with engine.begin() as connection:
-        if connection.dialect.name == "postgresql":  # of several processes that start at once, one migrates and the others find it done
-            connection.execute(select(func.pg_advisory_xact_lock(_MIGRATING)))
+        hold(connection, Lock.MIGRATION)  # of several processes that start at once, one migrates and the others find it done
         config.attributes["connection"] = connection
         try:
             command.upgrade(config, "head")
@@ -77,6 +78,7 @@ def writing(engine: Engine) -> Iterator[Session]:
     with turn_to_write(engine), Session(engine, expire_on_commit=False) as session:
         session.connection()
         yield session
+        keep_history(session)
         session.commit()
 
 

@@ -81,7 +81,6 @@ def place(template: tuple[Path, str], tmp_path: Path) -> Iterator[Place]:
     """A copy of it."""
     folder, app_id = tmp_path / "data", template[1]
     shutil.copytree(template[0], folder)
-    (folder / "log").unlink()
     here = Place(folder, app_id, f"sqlite:///{folder / 'mastering.db'}")
     yield here
     here.close()

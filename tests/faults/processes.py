@@ -53,7 +53,7 @@ class Process:
         environment |= {"MASTERING_DATABASE_URL": self.url} if self.url else {}
         arguments = [*self.command, *(("--port", str(self.port)) if serves else ())]
         self.folder.mkdir(exist_ok=True)
-        with (self.folder / "log").open("ab") as log:
+        with self.log_file.open("ab") as log:
             self._running = subprocess.Popen(
                 [sys.executable, str(ROOT / "tests/faults/dying.py"), self.step, *arguments],
                 cwd=ROOT,
@@ -82,8 +82,13 @@ class Process:
         assert self._running is not None
         return self._running
 
+    @property
+    def log_file(self) -> Path:
+        """Beside the folder, as that may be full."""
+        return self.folder.with_name(f"{self.folder.name}.log")
+
     def log(self) -> str:
-        return (self.folder / "log").read_text(errors="replace")
+        return self.log_file.read_text(errors="replace")
 
     def signal(self, what: signal.Signals) -> None:
         self._process.send_signal(what)

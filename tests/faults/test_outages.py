@@ -63,9 +63,8 @@ def small_disk(tmp_path: Path) -> Iterator[Path]:
 
 
 def test_a_full_disk_stops_a_run_until_there_is_room_and_loses_nothing(place: Place, small_disk: Path) -> None:
-    folder = small_disk / "data"
-    shutil.copytree(place.folder, folder)
-    here = Place(folder, place.app, f"sqlite:///{folder / 'mastering.db'}")
+    shutil.copytree(place.folder, small_disk, dirs_exist_ok=True)
+    here = Place(small_disk, place.app, f"sqlite:///{small_disk / 'mastering.db'}")
     server = here.start()
     try:
         many = [*AFTER, *(person(f"M{number}", department="x" * 200) for number in range(2_000))]
