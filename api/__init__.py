@@ -93,9 +93,10 @@ async def _lifespan(app: Litestar) -> AsyncIterator[None]:
             _log.info("a token for the first admin was made", file=str(file))
         if engine.dialect.name == "sqlite":  # an embedded database has one process: whoever worked on it before is gone
             await sync_to_thread(recover, engine)
-        worker, ticker = Worker(engine), Ticker(engine)
+        worker, ticker = Worker(engine, settings.lease), Ticker(engine)
         app.state.worker = worker
-        worker.start()
+        if settings.work:
+            worker.start()
         ticker.start()
         try:
             yield

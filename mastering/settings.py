@@ -9,6 +9,8 @@ MASTERING_ADMIN_TOKEN       the token of the first admin, instead of one that th
 MASTERING_SECRET_KEY        the key that credentials are encrypted with, at least 32 characters
 MASTERING_SECRET_KEY_FILE   a file that holds that key, instead
 MASTERING_LOG_FORMAT        `console` or `json`; by default console
+MASTERING_WORK              `yes` or `no`: whether a server carries out imports itself; by default yes
+MASTERING_LEASE_SECONDS     how long a run is left to a process that does not stir; by default 30
 ==========================  ==========================================================================================
 
 A setting that cannot be used stops the start with a sentence that names it. An empty variable counts as one that is not there. Secrets
@@ -19,6 +21,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+from datetime import timedelta
 from enum import StrEnum
 from importlib.util import find_spec
 from pathlib import Path
@@ -28,6 +31,9 @@ from mastering.errors import SettingInvalid
 
 _PREFIX = "MASTERING_"
 _SHORTEST_KEY = 32
+_LONGEST_LEASE = 3_600
+LEASE = timedelta(seconds=30)
+"""How long a run is left to a process that does not stir, if nothing else is said."""
 
 
 class LogFormat(StrEnum):
@@ -48,6 +54,8 @@ class Settings:
     admin_token: str | None = field(repr=False)
     secret_key: str | None = field(repr=False)
     log_format: LogFormat
+    work: bool = True
+    lease: timedelta = LEASE
 
     @classmethod
     def from_environment(cls, env: Mapping[str, str], **overrides: Any) -> Settings:
@@ -66,6 +74,8 @@ class Settings:
             admin_token=_admin_token(said.get("admin_token")),
             secret_key=_secret_key(said.get("secret_key"), said.get("secret_key_file")),
             log_format=_log_format(said.get("log_format", LogFormat.console.value)),
+            work=_work(said.get("work", "yes")),
+            lease=_lease(said.get("lease_seconds")),
         )
 
 
@@ -115,6 +125,20 @@ def _log_format(text: str) -> LogFormat:
         return LogFormat(text)
     except ValueError:
         raise _invalid("LOG_FORMAT", f"must be console or json, not {text!r}") from None
+
+
+def _work(text: str) -> bool:
+    if text not in {"yes", "no"}:
+        raise _invalid("WORK", f"must be yes or no, not {text!r}")
+    return text == "yes"
+
+
+def _lease(text: str | None) -> timedelta:
+    if text is None:
+        return LEASE
+    if not (text.isascii() and text.isdigit() and 0 < int(text) <= _LONGEST_LEASE):
+        raise _invalid("LEASE_SECONDS", f"must be a number from 1 to {_LONGEST_LEASE}, not {text!r}")
+    return timedelta(seconds=int(text))
 
 
 def _invalid(name: str, message: str) -> SettingInvalid:

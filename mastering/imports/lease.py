@@ -17,13 +17,10 @@ from sqlmodel import Session
 
 from mastering.clock import now, wire
 from mastering.rules.runs import ENDED
+from mastering.settings import LEASE
 from mastering.store import tables
 from mastering.store.engine import writing
 from mastering.store.locks import LOCKED
-
-LEASE = timedelta(seconds=30)
-"""How long a run is left to a worker that does not stir."""
-_BEAT = LEASE / 3
 
 
 def _never() -> bool:
@@ -40,12 +37,13 @@ class StoppedError(Exception):
 
 @dataclass(slots=True)
 class Lease:
-    """One claim of one run. `stopping` says whether the worker is to stop."""
+    """One claim of one run, for `length` from each sign of life. `stopping` says whether the worker is to stop."""
 
     engine: Engine
     run_id: str
     owner: str
     fence: int
+    length: timedelta = LEASE
     stopping: Callable[[], bool] = _never
     renewed: datetime = field(default_factory=now)
 
@@ -55,7 +53,7 @@ class Lease:
         if run is None or (run.owner, run.fence) != (self.owner, self.fence) or run.status in ENDED:
             raise LeaseLostError(self.run_id)
         self.renewed = now()
-        run.lease_until = wire(self.renewed + LEASE)
+        run.lease_until = wire(self.renewed + self.length)
         session.add(run)
         return run
 
@@ -68,6 +66,6 @@ class Lease:
         """Make the lease longer in time, from within work that writes nothing for a while; raises `StoppedError`."""
         if self.stopping():
             raise StoppedError(self.run_id)
-        if now() - self.renewed >= _BEAT:
+        if now() - self.renewed >= self.length / 3:
             with writing(self.engine) as session:
                 self.hold(session)

@@ -18,7 +18,7 @@ from mastering.clock import wire
 from mastering.errors import WrongState
 from mastering.imports import runs
 from mastering.imports.applying import AT_ONCE, apply_batch
-from mastering.imports.lease import LEASE, Lease, StoppedError
+from mastering.imports.lease import Lease, StoppedError
 from mastering.imports.planning import Planned, Planner
 from mastering.imports.rows import PlanWriter
 from mastering.imports.runs import starter
@@ -42,11 +42,14 @@ _COLLISIONS = 3
 _MOVES_PEOPLE = {"create", "link", "update", "release", "deactivate", "suspend", "unsuspend", "reactivate", "require_activation"}
 
 
-def take_turn(engine: Engine, owner: str, stopping: Callable[[], bool]) -> bool:
-    """Claim the next run and do its next step; whether there was one. Where `stopping` says so, the step is left where it can be taken up."""
+def take_turn(engine: Engine, owner: str, length: timedelta, stopping: Callable[[], bool]) -> bool:
+    """Claim the next run, for `length` from each sign of life, and do its next step; whether there was one.
+
+    Where `stopping` says so, the step is left where it can be taken up.
+    """
     now = clock_now()
     with writing(engine) as session:
-        run = run_store.claim(session, owner, wire(now), wire(now + LEASE))
+        run = run_store.claim(session, owner, wire(now), wire(now + length))
         if run is None:
             return False
         if run.status is RunStatus.PLANNING:  # whoever planned it died: a plan is made anew
@@ -55,7 +58,7 @@ def take_turn(engine: Engine, owner: str, stopping: Callable[[], bool]) -> bool:
             run.status = next_run_status(run.status, RunTrigger.plan)
         run.cursor = run.cursor if run.status is RunStatus.APPLYING else 0
         session.add(run)
-    lease = Lease(engine, run.id, owner, run.fence, stopping)
+    lease = Lease(engine, run.id, owner, run.fence, length, stopping)
     try:
         if run.status is RunStatus.PLANNING:
             _plan(lease, run, now)

@@ -12,6 +12,7 @@ import os
 import secrets
 import socket
 import threading
+from datetime import timedelta
 
 import structlog
 from sqlalchemy import Engine
@@ -22,6 +23,7 @@ from mastering.imports import runs
 from mastering.imports.lease import LeaseLostError
 from mastering.imports.steps import take_turn
 from mastering.ledger import Actor
+from mastering.settings import LEASE
 from mastering.store import runs as run_store
 from mastering.store.engine import reading, writing
 from mastering.store.outage import is_outage
@@ -37,8 +39,9 @@ SERVICE = Actor("service", "mastering", "mastering")
 class Worker:
     """One worker thread on one database. `start` it once, `stop` it to let the step at hand finish."""
 
-    def __init__(self, engine: Engine) -> None:
+    def __init__(self, engine: Engine, lease: timedelta = LEASE) -> None:
         self._engine = engine
+        self._lease = lease
         self.owner = f"{socket.gethostname()}-{os.getpid()}-{secrets.token_hex(4)}"
         self._wake = threading.Event()
         self._stopping = threading.Event()
@@ -77,7 +80,7 @@ class Worker:
     def turn(self) -> bool:
         """Take one turn, if there is one to take; whether there was. Also what a test calls instead of waiting."""
         try:
-            return take_turn(self._engine, self.owner, self._stopping.is_set)
+            return take_turn(self._engine, self.owner, self._lease, self._stopping.is_set)
         except LeaseLostError as lost:
             _log.warning("turn lost", run=str(lost))
             return True

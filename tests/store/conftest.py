@@ -2,16 +2,13 @@
 
 from collections.abc import Iterator
 from pathlib import Path
-from typing import Any
 
 import pytest
 from sqlalchemy import Engine
 
-from mastering.store.engine import open_database
+from tests.databases import KINDS, a_database
 from tests.postgres import Databases, engine_url
 from tests.walks.imports_world import World, empty
-
-KINDS = ("sqlite", "postgresql")
 
 
 @pytest.fixture(scope="session", params=KINDS)
@@ -36,14 +33,8 @@ def nowhere(kind: str, tmp_path: Path, request: pytest.FixtureRequest) -> Iterat
 @pytest.fixture(scope="session")
 def database(kind: str, tmp_path_factory: pytest.TempPathFactory, request: pytest.FixtureRequest) -> Iterator[Engine]:
     """A database of today's tables."""
-    if kind == "sqlite":
-        url = f"sqlite:///{tmp_path_factory.mktemp('store') / 'm.db'}"
-    else:
-        server: Any = request.getfixturevalue("postgres_server")
-        url = engine_url(server.url(server.new(request.getfixturevalue("postgres_template"))))
-    engine = open_database(url)
-    yield engine
-    engine.dispose()
+    with a_database(kind, tmp_path_factory, request) as engine:
+        yield engine
 
 
 @pytest.fixture
