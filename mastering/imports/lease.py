@@ -20,7 +20,7 @@ from mastering.rules.runs import ENDED
 from mastering.settings import LEASE
 from mastering.store import tables
 from mastering.store.engine import writing
-from mastering.store.locks import LOCKED
+from mastering.store.locks import LOCKED, let_go_after
 
 
 def _never() -> bool:
@@ -49,6 +49,7 @@ class Lease:
 
     def hold(self, session: Session) -> tables.ImportRun:
         """The run, locked for the caller's transaction and leased for longer; raises `LeaseLostError` if it is somebody else's by now."""
+        let_go_after(session, self.length)
         run = session.get(tables.ImportRun, self.run_id, with_for_update=LOCKED)
         if run is None or (run.owner, run.fence) != (self.owner, self.fence) or run.status in ENDED:
             raise LeaseLostError(self.run_id)

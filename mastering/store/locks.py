@@ -6,6 +6,7 @@ of a kind by ascending id. Where it cannot be kept the database ends one of the 
 
 from __future__ import annotations
 
+from datetime import timedelta
 from enum import IntEnum
 from typing import Any
 
@@ -30,6 +31,13 @@ def hold(connection: Connection, lock: Lock) -> None:
     """Be the only one, until the transaction ends."""
     if connection.dialect.name == "postgresql":
         connection.execute(select(func.pg_advisory_xact_lock(int(lock))))
+
+
+def let_go_after(session: Session, idle: timedelta) -> None:
+    """Have the database end this transaction if nothing is heard of it for so long: who was stopped in the middle must not keep its locks."""
+    if session.get_bind().dialect.name == "postgresql":
+        value = f"{int(idle.total_seconds() * 1000)}ms"
+        session.execute(select(func.set_config("idle_in_transaction_session_timeout", value, True)))
 
 
 def share(session: Session, lock: Lock) -> None:

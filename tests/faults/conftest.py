@@ -12,8 +12,10 @@ import pytest
 from sqlalchemy import Engine
 
 from mastering.store.engine import open_database
+from tests.databases import KINDS
 from tests.faults.checker import check
 from tests.faults.processes import Process
+from tests.postgres import Databases, engine_url
 from tests.walks.imports_world import person
 
 BEFORE = [person(f"E{number}") for number in range(100)]
@@ -38,14 +40,14 @@ class Place:
 
     def start(self, step: str = "-", *command: str) -> Process:
         """Another process, which dies at a step."""
-        process = Process(self.folder, self.url, step, command or ("serve",))
+        process = Process(self.folder, self.url, step, command or ("serve",), number=len(self.processes))
         self.processes.append(process)
         return process.start()
 
     def check(self) -> Engine:
         """See that everything holds, when nobody works any more; the database for a closer look."""
         self.close()
-        engine = open_database(self.url)
+        engine = open_database(engine_url(self.url))
         try:
             check(engine)
         finally:
@@ -60,11 +62,40 @@ class Place:
 Places = Callable[[], Place]
 
 
+@pytest.fixture(scope="session", params=KINDS)
+def kind(request: pytest.FixtureRequest) -> str:
+    """The kind of database."""
+    kind: str = request.param
+    return kind
+
+
+@dataclass(frozen=True)
+class Template:
+    """A folder, on PostgreSQL a database, in which `BEFORE` has been imported, and the id of its app."""
+
+    folder: Path
+    app: str
+    databases: Databases | None
+    name: str
+
+    def copy(self, folder: Path) -> Place:
+        shutil.copytree(self.folder, folder)
+        if self.databases is None:
+            return Place(folder, self.app, f"sqlite:///{folder / 'mastering.db'}")
+        return Place(folder, self.app, self.databases.url(self.databases.new(self.name)))
+
+
 @pytest.fixture(scope="session")
-def template(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, str]:
-    """A folder with a database in which `BEFORE` has been imported, and the id of its app."""
-    folder = tmp_path_factory.mktemp("before")
-    server = Process(folder).start()
+def template(kind: str, tmp_path_factory: pytest.TempPathFactory, request: pytest.FixtureRequest) -> Template:
+    """What every fault starts from."""
+    databases: Databases | None = request.getfixturevalue("postgres_server") if kind == "postgresql" else None
+    return prepared(tmp_path_factory.mktemp("before"), databases)
+
+
+def prepared(folder: Path, databases: Databases | None) -> Template:
+    """Import `BEFORE` into a database of its own."""
+    name = databases.new() if databases else ""
+    server = Process(folder, databases.url(name) if databases else None).start()
     try:
         server.http.put("/org/safeguard", json={"enabled": False}).raise_for_status()
         app_id = server.app()
@@ -73,14 +104,12 @@ def template(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, str]:
         assert run["actions"] == {"create": 100}
     finally:
         server.close()
-    return folder, app_id
+    return Template(folder, app_id, databases, name)
 
 
 @pytest.fixture
-def place(template: tuple[Path, str], tmp_path: Path) -> Iterator[Place]:
+def place(template: Template, tmp_path: Path) -> Iterator[Place]:
     """A copy of it."""
-    folder, app_id = tmp_path / "data", template[1]
-    shutil.copytree(template[0], folder)
-    here = Place(folder, app_id, f"sqlite:///{folder / 'mastering.db'}")
+    here = template.copy(tmp_path / "data")
     yield here
     here.close()

@@ -39,6 +39,8 @@ class Process:
     """Where it dies (`dying`)."""
     command: tuple[str, ...] = ("serve",)
     port: int = 0
+    number: int = 0
+    """Tells its log from those of others on the same folder."""
     _running: subprocess.Popen[bytes] | None = None
     http: httpx.Client = field(init=False)
 
@@ -50,6 +52,7 @@ class Process:
                 self.port = probe.getsockname()[1]
         environment = {name: value for name, value in os.environ.items() if not name.startswith("MASTERING_")}
         environment |= {"MASTERING_DATA_DIR": str(self.folder), "MASTERING_ADMIN_TOKEN": TOKEN, "PYTHONPATH": str(ROOT)}
+        environment |= {"MASTERING_LEASE_SECONDS": "2"}
         environment |= {"MASTERING_DATABASE_URL": self.url} if self.url else {}
         arguments = [*self.command, *(("--port", str(self.port)) if serves else ())]
         self.folder.mkdir(exist_ok=True)
@@ -65,10 +68,11 @@ class Process:
             base_url=f"http://127.0.0.1:{self.port}/api/v1", headers={"Authorization": f"SSWS {TOKEN}"}, trust_env=False, timeout=PATIENCE
         )
         if serves:
-            self._await_answer()
+            self.await_answer()
         return self
 
-    def _await_answer(self) -> None:
+    def await_answer(self) -> None:
+        """Until it and its database answer."""
         give_up = time.monotonic() + PATIENCE
         while time.monotonic() < give_up and self._process.poll() is None:
             with suppress(httpx.TransportError):
@@ -85,7 +89,7 @@ class Process:
     @property
     def log_file(self) -> Path:
         """Beside the folder, as that may be full."""
-        return self.folder.with_name(f"{self.folder.name}.log")
+        return self.folder.with_name(f"{self.folder.name}-{self.number}.log")
 
     def log(self) -> str:
         return self.log_file.read_text(errors="replace")
@@ -96,6 +100,15 @@ class Process:
     def await_end(self) -> int:
         """The exit code, negative for the signal that ended it."""
         return self._process.wait(PATIENCE)
+
+    def await_log(self, *words: str) -> None:
+        """Until it has logged one of these."""
+        give_up = time.monotonic() + PATIENCE
+        while time.monotonic() < give_up:
+            if any(each in self.log() for each in words):
+                return
+            time.sleep(0.02)
+        raise AssertionError(self.log())
 
     def await_stop(self) -> None:
         """Until it has been stopped by SIGSTOP."""

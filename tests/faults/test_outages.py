@@ -36,6 +36,7 @@ def test_a_client_that_vanishes_in_the_middle_of_its_upload_leaves_a_failed_run_
     place.check()
 
 
+@pytest.mark.parametrize("kind", ["sqlite"], indirect=True)
 def test_a_server_told_to_stop_leaves_a_run_between_two_batches_and_the_next_one_goes_on_from_there(place: Place) -> None:
     server = place.start("mastering.imports.steps:_apply_next:term:2")
     server.send(place.app, AFTER)
@@ -62,6 +63,7 @@ def small_disk(tmp_path: Path) -> Iterator[Path]:
     subprocess.run(["umount", "-l", str(folder)], check=True)
 
 
+@pytest.mark.parametrize("kind", ["sqlite"], indirect=True)
 def test_a_full_disk_stops_a_run_until_there_is_room_and_loses_nothing(place: Place, small_disk: Path) -> None:
     shutil.copytree(place.folder, small_disk, dirs_exist_ok=True)
     here = Place(small_disk, place.app, f"sqlite:///{small_disk / 'mastering.db'}")
@@ -85,6 +87,7 @@ def test_a_full_disk_stops_a_run_until_there_is_room_and_loses_nothing(place: Pl
         here.close()
 
 
+@pytest.mark.parametrize("kind", ["sqlite"], indirect=True)
 @pytest.mark.parametrize("ruin", ["garbage", "cut off"])
 def test_a_database_file_that_is_ruined_stops_the_start_with_a_sentence(place: Place, ruin: str) -> None:
     file = place.folder / "mastering.db"
@@ -104,6 +107,7 @@ def test_a_database_file_that_is_ruined_stops_the_start_with_a_sentence(place: P
     assert "Traceback" not in ended.stderr
 
 
+@pytest.mark.parametrize("kind", ["sqlite"], indirect=True)
 def test_a_second_server_on_one_file_is_refused_and_the_first_one_works_on(place: Place) -> None:
     server = place.start()
     with socket.create_server(("127.0.0.1", 0)) as probe:
