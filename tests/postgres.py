@@ -29,7 +29,6 @@ _SETTINGS = {
     "listen_addresses": "",
     "fsync": "off",  # the machine does not lose power while it tests; processes may well die
     "full_page_writes": "off",
-    "synchronous_commit": "off",
     "shared_buffers": "64MB",
     "max_connections": "200",
     "max_wal_size": "2GB",

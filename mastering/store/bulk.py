@@ -24,8 +24,9 @@ from sqlmodel import Session, SQLModel
 
 Row = tuple[Any, ...]
 
-FEW = 20
-"""Rows up to this number are sent one by one."""
+FEW = 4
+"""Rows up to this number are sent to PostgreSQL one by one, each in a statement of its own. The driver's way of sending them all at once would
+leave the database without a timer for a transaction that is left alone (`locks.let_go_after`)."""
 
 
 def insert(session: Session, table: type[SQLModel], columns: tuple[str, ...], rows: Sequence[Row]) -> None:
@@ -36,7 +37,7 @@ def insert(session: Session, table: type[SQLModel], columns: tuple[str, ...], ro
     if _copies(connection, rows):
         _copy(connection, name, columns, rows)
     else:
-        connection.exec_driver_sql(_insert(name, columns, mark(connection)), list(rows))
+        _send(connection, _insert(name, columns, mark(connection)), rows)
 
 
 def update(session: Session, table: type[SQLModel], columns: tuple[str, ...], rows: Sequence[Row], keys: tuple[str, ...] = ("id",)) -> None:
@@ -51,7 +52,7 @@ def update(session: Session, table: type[SQLModel], columns: tuple[str, ...], ro
         _copy(connection, beside, (*columns, *keys), rows)
         connection.exec_driver_sql(set_from)
     else:
-        connection.exec_driver_sql(_update(name, columns, keys, mark(connection)), list(rows))
+        _send(connection, _update(name, columns, keys, mark(connection)), rows)
 
 
 def mark(connection: Connection) -> str:
@@ -61,6 +62,14 @@ def mark(connection: Connection) -> str:
 
 def _copies(connection: Connection, rows: Sequence[Row]) -> bool:
     return connection.dialect.name == "postgresql" and len(rows) > FEW
+
+
+def _send(connection: Connection, statement: str, rows: Sequence[Row]) -> None:
+    if connection.dialect.name == "sqlite":
+        connection.exec_driver_sql(statement, list(rows))
+    else:
+        for row in rows:
+            connection.exec_driver_sql(statement, row)
 
 
 def _copy(connection: Connection, table: str, columns: tuple[str, ...], rows: Sequence[Row]) -> None:
