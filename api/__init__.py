@@ -126,9 +126,10 @@ async def _lifespan(app: Litestar) -> AsyncIterator[None]:
             await sync_to_thread(recover, engine)
         app.state.vault = await sync_to_thread(_open_vault, engine, settings)
         caller = HookCaller(app.state.vault, door, observe=app.state.observe_hooks)
-        worker, ticker = Worker(engine, caller), Ticker(engine)
+        worker, ticker = Worker(engine, caller, settings.lease), Ticker(engine)
         app.state.worker = worker
-        worker.start()
+        if settings.work:
+            worker.start()
         ticker.start()
         try:
             yield

@@ -30,10 +30,9 @@ from mastering.rules.lifecycle import NOBODY, Status, Trigger, move, next_status
 from mastering.rules.people import Account, Hold, User
 from mastering.rules.ranking import Link
 from mastering.rules.text import fold_login
-from mastering.store import bulk, people, tables, waiting
+from mastering.store import bulk, history, people, tables, waiting
 from mastering.store.documents import canonical
 
-_EVENT_COLUMNS = ("id", "subject", "seq", "at", "type", "run_id", "body", "values_json", "hash")
 _SALT_BYTES = 16
 _SALTS_AT_ONCE = 64
 
@@ -127,12 +126,13 @@ class Ledger:
             user.links = [self.accounts.setdefault(account.id, account) for account in user.links]
 
     def load_accounts(self, ids: Collection[str]) -> None:
-        """Load these accounts, and the users they are linked to."""
+        """Load these accounts, and the users they are linked to. Users are locked before accounts, so whose they are is asked beforehand."""
         wanted = [account_id for account_id in ids if account_id not in self.accounts]
-        found = people.accounts(self.session, wanted)
-        self.load_users({account.user_id for account in found.values() if account.user_id})
-        for account in found.values():
-            self.accounts.setdefault(account.id, account)
+        self.load_users(people.owners(self.session, wanted))
+        of_nobody = [account_id for account_id in wanted if account_id not in self.accounts]
+        found = people.accounts(self.session, of_nobody, lock=True)
+        self.accounts.update(found)
+        self.load_users({account.user_id for account in found.values() if account.user_id})  # linked in the meantime
 
     def user(self, user_id: str) -> User:
         """A user, loaded if need be; raises `NotFound`."""
@@ -271,7 +271,7 @@ class Ledger:
         bulk.update(session, tables.User, people.USER_COLUMNS[:-1], [people.user_row(u) for u in users if u.id not in new])
         bulk.insert(session, tables.AppUser, people.ACCOUNT_COLUMNS, [people.account_row(a) for a in accounts if a.id in new])
         bulk.update(session, tables.AppUser, people.ACCOUNT_COLUMNS[:-1], [people.account_row(a) for a in accounts if a.id not in new])
-        bulk.insert(session, tables.HistoryEvent, _EVENT_COLUMNS, self._events)
+        history.add(session, self._events)
         self._keep_ways(accounts)
         self._touched.clear()
         self._new.clear()

@@ -10,6 +10,8 @@ MASTERING_SECRET_KEY        the key that credentials are encrypted with, at leas
 MASTERING_SECRET_KEY_FILE   a file that holds that key, instead; earlier keys may follow, one a line, for what they encrypted
 MASTERING_OUTBOUND_ALLOW    private networks that hooks and connections may reach, such as `10.0.0.0/8,192.168.1.7`; by default none
 MASTERING_LOG_FORMAT        `console` or `json`; by default console
+MASTERING_WORK              `yes` or `no`: whether a server carries out imports itself; by default yes
+MASTERING_LEASE_SECONDS     how long a run is left to a process that does not stir; by default 30
 ==========================  ==========================================================================================
 
 A setting that cannot be used stops the start with a sentence that names it. An empty variable counts as one that is not there. Secrets
@@ -20,6 +22,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+from datetime import timedelta
 from enum import StrEnum
 from importlib.util import find_spec
 from ipaddress import IPv4Network, IPv6Network, ip_network
@@ -30,6 +33,9 @@ from mastering.errors import SettingInvalid
 
 _PREFIX = "MASTERING_"
 _SHORTEST_KEY = 32
+_LONGEST_LEASE = 3_600
+LEASE = timedelta(seconds=30)
+"""How long a run is left to a process that does not stir, if nothing else is said."""
 
 Network = IPv4Network | IPv6Network
 
@@ -54,6 +60,8 @@ class Settings:
     log_format: LogFormat
     outbound_allow: tuple[Network, ...] = ()
     """Private networks that the service may call into (SPEC §8)."""
+    work: bool = True
+    lease: timedelta = LEASE
 
     @classmethod
     def from_environment(cls, env: Mapping[str, str], **overrides: Any) -> Settings:
@@ -73,6 +81,8 @@ class Settings:
             secret_key=_secret_key(said.get("secret_key"), said.get("secret_key_file")),
             log_format=_log_format(said.get("log_format", LogFormat.console.value)),
             outbound_allow=_networks(said.get("outbound_allow", "")),
+            work=_work(said.get("work", "yes")),
+            lease=_lease(said.get("lease_seconds")),
         )
 
 
@@ -129,6 +139,20 @@ def _networks(text: str) -> tuple[Network, ...]:
         return tuple(ip_network(part.strip(), strict=False) for part in text.split(",") if part.strip())
     except ValueError:
         raise _invalid("OUTBOUND_ALLOW", f"must be networks or addresses, separated by commas, such as 10.0.0.0/8, not {text!r}") from None
+
+
+def _work(text: str) -> bool:
+    if text not in {"yes", "no"}:
+        raise _invalid("WORK", f"must be yes or no, not {text!r}")
+    return text == "yes"
+
+
+def _lease(text: str | None) -> timedelta:
+    if text is None:
+        return LEASE
+    if not (text.isascii() and text.isdigit() and 0 < int(text) <= _LONGEST_LEASE):
+        raise _invalid("LEASE_SECONDS", f"must be a number from 1 to {_LONGEST_LEASE}, not {text!r}")
+    return timedelta(seconds=int(text))
 
 
 def _invalid(name: str, message: str) -> SettingInvalid:

@@ -28,6 +28,7 @@ from mastering.store import catalog
 from mastering.store import tokens as store
 from mastering.store.documents import dump, load
 from mastering.store.engine import reading, writing
+from mastering.store.locks import Lock, hold
 from mastering.store.tables import Role, Token
 
 SERVICE = Actor("service", "mastering", "mastering")
@@ -100,6 +101,7 @@ def revoke(engine: Engine, actor: Actor, now: datetime, token_id: str) -> None:
 def ensure_admin(engine: Engine, now: datetime, preset: str | None, data_dir: Path) -> Path | None:
     """Make sure that an admin can call: the preset token, else one made on an empty database, whose file is the answer."""
     with writing(engine) as session:
+        hold(session.connection(), Lock.FIRST_START)  # of several processes that start at once, one makes the token
         if preset is not None:
             _ensure_preset(session, now, preset)
             return None

@@ -1,13 +1,18 @@
-"""What every test shares: how Hypothesis looks for counterexamples.
+"""What every test shares: how Hypothesis looks for counterexamples, and a PostgreSQL server for those that want one.
 
 On CI the search is the same every time and prints how to repeat a failure; elsewhere it looks at new cases in every run. Nowhere does the
 clock decide: the first text of a fresh clone waits for a table of all characters to be made, and a busy machine is no counterexample.
 """
 
 import os
+from collections.abc import Iterator
 
 import freezegun
+import pytest
 from hypothesis import HealthCheck, settings
+
+from mastering.store.engine import open_database
+from tests.postgres import Databases, Postgres, engine_url
 
 UNTIMED = settings(deadline=None, suppress_health_check=[HealthCheck.too_slow])
 
@@ -17,3 +22,28 @@ settings.load_profile("ci" if os.environ.get("CI") else "here")
 
 # Okta's SDK loads its models when they are first looked at, which freezing does; made of a frozen clock's classes they would not work.
 freezegun.configure(extend_ignore_list=["okta"])
+
+
+@pytest.fixture(scope="session")
+def postgres_server() -> Iterator[Databases]:
+    """Databases on the server that MASTERING_TEST_POSTGRES_URL names, else on one that is started here."""
+    given = os.environ.get("MASTERING_TEST_POSTGRES_URL")
+    server = None if given else Postgres()
+    if server is not None:
+        server.make()
+        server.start()
+    databases = Databases(given or (server.url("postgres") if server else ""))
+    try:
+        yield databases
+    finally:
+        databases.close()
+        if server is not None:
+            server.remove()
+
+
+@pytest.fixture(scope="session")
+def postgres_template(postgres_server: Databases) -> str:
+    """The name of a database of today's tables, to be cloned."""
+    name = postgres_server.new()
+    open_database(engine_url(postgres_server.url(name))).dispose()
+    return name

@@ -20,6 +20,7 @@ from mastering.remaster import remaster
 from mastering.rematch import rematch_all
 from mastering.store import catalog as store
 from mastering.store.engine import writing
+from mastering.store.locks import Lock, hold
 from mastering.store.tables import App, Org
 
 _log = structlog.get_logger("mastering.catalog")
@@ -67,6 +68,7 @@ class Change:
 def changing(engine: Engine, actor: Actor, now: datetime) -> Iterator[Change]:
     """A change of the catalog: all of it is kept, or, if the block raises, nothing. Then profiles are mapped again where they have to be."""
     with writing(engine) as session:
+        hold(session.connection(), Lock.OPTIONS)
         change = Change(session, Ledger(session, now, actor), store.org(session, lock=True))
         yield change
         session.flush()

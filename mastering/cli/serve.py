@@ -40,6 +40,12 @@ def serve(
     log_format: Annotated[
         str | None, typer.Option(metavar="[console|json]", help="How log lines are written; console if not said.")
     ] = None,
+    work: Annotated[
+        bool | None, typer.Option("--work/--no-work", help="Carry out imports here, or leave them to worker processes.")
+    ] = None,
+    lease_seconds: Annotated[
+        str | None, typer.Option(metavar="NUMBER", help="How long a run is left to a process that does not stir; 30 if not said.")
+    ] = None,
 ) -> None:
     """Run the server. Every option is also an environment variable, MASTERING_ and its name; the option wins."""
     given = {
@@ -52,6 +58,8 @@ def serve(
         "secret_key_file": secret_key_file,
         "outbound_allow": outbound_allow,
         "log_format": log_format,
+        "work": None if work is None else ("yes" if work else "no"),
+        "lease_seconds": lease_seconds,
     }
     os.environ.update({f"MASTERING_{name.upper()}": value for name, value in given.items() if value is not None})
     settings = Settings.from_environment(os.environ)

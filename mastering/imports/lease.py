@@ -17,12 +17,10 @@ from sqlmodel import Session
 
 from mastering.clock import now, wire
 from mastering.rules.runs import ENDED
+from mastering.settings import LEASE
 from mastering.store import tables
 from mastering.store.engine import writing
-
-LEASE = timedelta(seconds=30)
-"""How long a run is left to a worker that does not stir."""
-_BEAT = LEASE / 3
+from mastering.store.locks import LOCKED, let_go_after
 
 
 def _never() -> bool:
@@ -39,22 +37,24 @@ class StoppedError(Exception):
 
 @dataclass(slots=True)
 class Lease:
-    """One claim of one run. `stopping` says whether the worker is to stop."""
+    """One claim of one run, for `length` from each sign of life. `stopping` says whether the worker is to stop."""
 
     engine: Engine
     run_id: str
     owner: str
     fence: int
+    length: timedelta = LEASE
     stopping: Callable[[], bool] = _never
     renewed: datetime = field(default_factory=now)
 
     def hold(self, session: Session) -> tables.ImportRun:
         """The run, locked for the caller's transaction and leased for longer; raises `LeaseLostError` if it is somebody else's by now."""
-        run = session.get(tables.ImportRun, self.run_id, with_for_update=True)
+        let_go_after(session, self.length)
+        run = session.get(tables.ImportRun, self.run_id, with_for_update=LOCKED)
         if run is None or (run.owner, run.fence) != (self.owner, self.fence) or run.status in ENDED:
             raise LeaseLostError(self.run_id)
         self.renewed = now()
-        run.lease_until = wire(self.renewed + LEASE)
+        run.lease_until = wire(self.renewed + self.length)
         session.add(run)
         return run
 
@@ -67,6 +67,6 @@ class Lease:
         """Make the lease longer in time, from within work that writes nothing for a while; raises `StoppedError`."""
         if self.stopping():
             raise StoppedError(self.run_id)
-        if now() - self.renewed >= _BEAT:
+        if now() - self.renewed >= self.length / 3:
             with writing(self.engine) as session:
                 self.hold(session)

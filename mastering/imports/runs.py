@@ -26,6 +26,7 @@ from mastering.store import runs as run_store
 from mastering.store import tables
 from mastering.store.documents import dump, load
 from mastering.store.engine import reading, writing
+from mastering.store.locks import LOCKED
 
 _FORGET_AT_ONCE = 5_000
 
@@ -52,7 +53,7 @@ def start(engine: Engine, actor: Actor, now: datetime, app_id: str, order: Order
 
 def importable(session: Session, app_id: str, *, lock: bool = False) -> tables.App:
     """An app that takes imports; raises `NotFound`, or `Invalid` where it is inactive."""
-    app = session.get(tables.App, app_id, with_for_update=lock)
+    app = session.get(tables.App, app_id, with_for_update=LOCKED if lock else None)
     if app is None:
         raise NotFound(f"Not found: Resource not found: {app_id} (AppInstance)")
     if app.status is not tables.AppStatus.ACTIVE:
@@ -95,11 +96,14 @@ def seal(engine: Engine, actor: Actor, now: datetime, run_id: str, count: int) -
 
 def enqueue(session: Session, actor: Actor, now: datetime, run: tables.ImportRun, count: int) -> tables.App:
     """Give a run that has arrived whole its place in the queue of its app; the app, locked."""
+    takes_over = run.mode is Mode.FULL and not run.dry_run
+    if takes_over:
+        run_store.held(session, run.app_id)  # runs are locked before their app
     app = _app(session, run)
     app.arrivals += 1
     run.arrival, run.records, run.sealed, run.lease_until = app.arrivals, count, wire(now), None
     run.status = next_run_status(run.status, RunTrigger.seal)
-    if run.mode is Mode.FULL and not run.dry_run:
+    if takes_over:
         _supersede(session, app, actor, now, run)
     session.add_all([run, app])
     return app
@@ -215,7 +219,7 @@ def forget_plans(engine: Engine, before: str) -> int:
 
 def get(session: Session, run_id: str, *, lock: bool = False) -> tables.ImportRun:
     """A run, locked if it is to be changed; raises `NotFound`."""
-    run = session.get(tables.ImportRun, run_id, with_for_update=lock)
+    run = session.get(tables.ImportRun, run_id, with_for_update=LOCKED if lock else None)
     if run is None:
         raise NotFound(f"Not found: Resource not found: {run_id} (ImportRun)")
     return run
@@ -223,7 +227,7 @@ def get(session: Session, run_id: str, *, lock: bool = False) -> tables.ImportRu
 
 def _app(session: Session, run: tables.ImportRun) -> tables.App:
     """The run's app, locked: its history is about to be written on."""
-    return session.get_one(tables.App, run.app_id, with_for_update=True)
+    return session.get_one(tables.App, run.app_id, with_for_update=LOCKED)
 
 
 def tell(session: Session, app: tables.App, actor: Actor, now: datetime, run_id: str, kind: str, body: dict[str, Any]) -> None:

@@ -11,6 +11,7 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 
 from sqlalchemy import Engine
+from sqlalchemy.exc import IntegrityError
 from sqlmodel import Session
 
 from mastering.clock import now as clock_now
@@ -20,7 +21,7 @@ from mastering.errors import WrongState
 from mastering.imports import runs
 from mastering.imports.applying import AT_ONCE, apply_batch
 from mastering.imports.hooking import HookCaller
-from mastering.imports.lease import LEASE, Lease, StoppedError
+from mastering.imports.lease import Lease, StoppedError
 from mastering.imports.planning import Planned, Planner
 from mastering.imports.rows import PlanWriter
 from mastering.imports.runs import starter
@@ -36,11 +37,13 @@ from mastering.store import imports as store
 from mastering.store import runs as run_store
 from mastering.store.documents import dump, load
 from mastering.store.engine import reading, writing
+from mastering.store.locks import LOCKED, Lock, share
 from mastering.store.tables import InlineHook
 from mastering.terms import terms_of
 
 TURN = timedelta(seconds=1)
 """How long a run is applied before others have their turn."""
+_COLLISIONS = 3
 _MOVES_PEOPLE = {"create", "link", "update", "release", "deactivate", "suspend", "unsuspend", "reactivate", "require_activation"}
 
 
@@ -52,11 +55,14 @@ class Outside:
     stopping: Callable[[], bool]
 
 
-def take_turn(engine: Engine, owner: str, outside: Outside) -> bool:
-    """Claim the next run and do its next step; whether there was one. Where the process is to stop, the step is left where it can be taken up."""
+def take_turn(engine: Engine, owner: str, length: timedelta, outside: Outside) -> bool:
+    """Claim the next run, for `length` from each sign of life, and do its next step; whether there was one.
+
+    Where the process is to stop, the step is left where it can be taken up.
+    """
     now = clock_now()
     with writing(engine) as session:
-        run = run_store.claim(session, owner, wire(now), wire(now + LEASE))
+        run = run_store.claim(session, owner, wire(now), wire(now + length))
         if run is None:
             return False
         if run.status is RunStatus.PLANNING:  # whoever planned it died: a plan is made anew
@@ -65,7 +71,7 @@ def take_turn(engine: Engine, owner: str, outside: Outside) -> bool:
             run.status = next_run_status(run.status, RunTrigger.plan)
         run.cursor = run.cursor if run.status is RunStatus.APPLYING else 0
         session.add(run)
-    lease = Lease(engine, run.id, owner, run.fence, outside.stopping)
+    lease = Lease(engine, run.id, owner, run.fence, length, outside.stopping)
     try:
         if run.status is RunStatus.PLANNING:
             _plan(lease, run, now, outside)
@@ -164,7 +170,7 @@ def verdict_document(verdict: Verdict) -> dict[str, object]:
 def _tell_planned(session: Session, run: tables.ImportRun, now: datetime, planned: Planned) -> None:
     if run.dry_run:
         return
-    app = session.get_one(tables.App, run.app_id)
+    app = session.get_one(tables.App, run.app_id, with_for_update=LOCKED)
     ledger = Ledger(session, now, starter(run), run_id=run.id, plan_hash=planned.plan_hash)
     kind = "import.held" if planned.verdict.tripped else "import.planned"
     body = {"situations": planned.situations, "actions": planned.actions, "safeguard": verdict_document(planned.verdict)}
@@ -175,17 +181,28 @@ def _tell_planned(session: Session, run: tables.ImportRun, now: datetime, planne
 
 def _apply(lease: Lease, until: datetime) -> None:
     """Batch after batch until the plan's last row, or the end of the turn."""
-    while _apply_next(lease):
+    while _apply_in_the_end(lease):
         lease.beat()
         if clock_now() >= until:
             lease.give_back()
             return
 
 
+def _apply_in_the_end(lease: Lease) -> bool:
+    """The next batch, again if somebody else was quicker with a login or an external id: what others did is seen then, and decided upon."""
+    for _ in range(_COLLISIONS):
+        try:
+            return _apply_next(lease)
+        except IntegrityError:
+            lease.beat()
+    return _apply_next(lease)
+
+
 def _apply_next(lease: Lease) -> bool:
     now = clock_now()
     with writing(lease.engine) as session:
         mine = lease.hold(session)
+        share(session, Lock.OPTIONS)
         rows = store.changes(session, mine.id, mine.cursor, AT_ONCE)
         _require_whole(mine, [row.seq for row in rows])
         ledger = Ledger(session, now, _acting(mine), run_id=mine.id, plan_hash=mine.plan_hash)
@@ -212,7 +229,8 @@ def _complete(session: Session, ledger: Ledger, run: tables.ImportRun, now: date
     alone = not store.others_acted(session, run.id, run.as_of_event)
     if run.mode is Mode.INCREMENTAL or _MOVES_PEOPLE & load(run.actions).keys() or not alone:
         rematch_after(ledger, now, run, alone=alone)
-    app = session.get_one(tables.App, run.app_id)
+    ledger.flush()
+    app = session.get_one(tables.App, run.app_id, with_for_update=LOCKED)
     ledger.note(app, "import.completed", {"situations": load(run.situations), "actions": load(run.actions)})
     ledger.flush()
     session.add(app)

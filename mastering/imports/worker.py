@@ -12,6 +12,7 @@ import os
 import secrets
 import socket
 import threading
+from datetime import timedelta
 
 import structlog
 from sqlalchemy import Engine
@@ -23,6 +24,7 @@ from mastering.imports.hooking import HookCaller
 from mastering.imports.lease import LeaseLostError
 from mastering.imports.steps import Outside, take_turn
 from mastering.ledger import Actor
+from mastering.settings import LEASE
 from mastering.store import runs as run_store
 from mastering.store.engine import reading, writing
 from mastering.store.outage import is_outage
@@ -38,10 +40,11 @@ SERVICE = Actor("service", "mastering", "mastering")
 class Worker:
     """One worker thread on one database. `start` it once, `stop` it to let the step at hand finish."""
 
-    def __init__(self, engine: Engine, hooks: HookCaller | None = None) -> None:
+    def __init__(self, engine: Engine, hooks: HookCaller | None = None, lease: timedelta = LEASE) -> None:
         """`hooks` calls inline hooks; without it, a run whose app names one fails with a sentence."""
         self._engine = engine
         self._hooks = hooks
+        self._lease = lease
         self.owner = f"{socket.gethostname()}-{os.getpid()}-{secrets.token_hex(4)}"
         self._wake = threading.Event()
         self._stopping = threading.Event()
@@ -80,7 +83,7 @@ class Worker:
     def turn(self) -> bool:
         """Take one turn, if there is one to take; whether there was. Also what a test calls instead of waiting."""
         try:
-            return take_turn(self._engine, self.owner, Outside(self._hooks, self._stopping.is_set))
+            return take_turn(self._engine, self.owner, self._lease, Outside(self._hooks, self._stopping.is_set))
         except LeaseLostError as lost:
             _log.warning("turn lost", run=str(lost))
             return True

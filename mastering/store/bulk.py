@@ -1,37 +1,89 @@
-"""Writing many rows at once (DESIGN.md, measured): plain tuples through the driver, no ORM, no RETURNING.
+"""Writing many rows at once (DESIGN.md, measured): one contract, two ways, no ORM and no RETURNING on either.
 
-Statements are composed from the tables' own column names, values are always bound. `In` lists are expanded by SQLAlchemy Core.
+==========  ==================================================================  =====================================================
+            inserting                                                           updating
+==========  ==================================================================  =====================================================
+SQLite      tuples through the driver                                           the same
+PostgreSQL  COPY into the table                                                 COPY into a temporary table, then UPDATE … FROM it
+==========  ==================================================================  =====================================================
+
+So on PostgreSQL the number of statements does not depend on the number of rows. A few rows are not worth a temporary table and go through
+the driver on either. Statements are composed from the tables' own column names, values are always bound.
 """
 
 from __future__ import annotations
 
 from collections.abc import Sequence
 from functools import cache
+from hashlib import sha256
 from typing import Any
 
 from sqlalchemy import Connection
+from sqlalchemy.exc import DBAPIError
 from sqlmodel import Session, SQLModel
 
 Row = tuple[Any, ...]
 
+FEW = 4
+"""Rows up to this number are sent to PostgreSQL one by one, each in a statement of its own. The driver's way of sending them all at once would
+leave the database without a timer for a transaction that is left alone (`locks.let_go_after`)."""
+
 
 def insert(session: Session, table: type[SQLModel], columns: tuple[str, ...], rows: Sequence[Row]) -> None:
     """Insert `rows`, each a tuple in the order of `columns`; JSON and instants already as text."""
-    if rows:
-        connection = session.connection()
-        connection.exec_driver_sql(_insert(str(table.__tablename__), columns, mark(connection)), list(rows))
+    if not rows:
+        return
+    connection, name = session.connection(), str(table.__tablename__)
+    if _copies(connection, rows):
+        _copy(connection, name, columns, rows)
+    else:
+        _send(connection, _insert(name, columns, mark(connection)), rows)
 
 
 def update(session: Session, table: type[SQLModel], columns: tuple[str, ...], rows: Sequence[Row], keys: tuple[str, ...] = ("id",)) -> None:
     """Update `columns` of the rows named by `keys`; each tuple holds the new values and then the key."""
-    if rows:
-        connection = session.connection()
-        connection.exec_driver_sql(_update(str(table.__tablename__), columns, keys, mark(connection)), list(rows))
+    if not rows:
+        return
+    connection, name = session.connection(), str(table.__tablename__)
+    if _copies(connection, rows):
+        beside, *make, set_from = _update_from(name, columns, keys)
+        for statement in make:
+            connection.exec_driver_sql(statement)
+        _copy(connection, beside, (*columns, *keys), rows)
+        connection.exec_driver_sql(set_from)
+    else:
+        _send(connection, _update(name, columns, keys, mark(connection)), rows)
 
 
 def mark(connection: Connection) -> str:
     """How the driver marks a bound value."""
     return "?" if connection.dialect.paramstyle == "qmark" else "%s"
+
+
+def _copies(connection: Connection, rows: Sequence[Row]) -> bool:
+    return connection.dialect.name == "postgresql" and len(rows) > FEW
+
+
+def _send(connection: Connection, statement: str, rows: Sequence[Row]) -> None:
+    if connection.dialect.name == "sqlite":
+        connection.exec_driver_sql(statement, list(rows))
+    else:
+        for row in rows:
+            connection.exec_driver_sql(statement, row)
+
+
+def _copy(connection: Connection, table: str, columns: tuple[str, ...], rows: Sequence[Row]) -> None:
+    """Stream rows into a table. What the driver raises is raised as SQLAlchemy's own, as everywhere else."""
+    statement = f"COPY {table} ({_names(columns)}) FROM STDIN"
+    driver: Any = connection.connection.driver_connection
+    try:
+        with driver.cursor() as cursor, cursor.copy(statement) as copy:
+            for row in rows:
+                copy.write_row(row)
+    except connection.dialect.loaded_dbapi.Error as fault:
+        raise DBAPIError.instance(
+            statement, (), fault, connection.dialect.loaded_dbapi.Error, hide_parameters=True, dialect=connection.dialect
+        ) from fault
 
 
 @cache
@@ -43,6 +95,19 @@ def _insert(table: str, columns: tuple[str, ...], sign: str) -> str:
 def _update(table: str, columns: tuple[str, ...], keys: tuple[str, ...], sign: str) -> str:
     assignments = ", ".join(f'"{column}" = {sign}' for column in columns)
     return f"UPDATE {table} SET {assignments} WHERE " + " AND ".join(f'"{key}" = {sign}' for key in keys)
+
+
+@cache
+def _update_from(table: str, columns: tuple[str, ...], keys: tuple[str, ...]) -> tuple[str, ...]:
+    """A temporary table's name, how it is made and emptied, and how the rows in it update the table.
+
+    It belongs to the connection and is kept for the next batch; who rolls back loses it, and so it is asked for every time.
+    """
+    beside = f"bulk_{table}_{sha256(repr((columns, keys)).encode()).hexdigest()[:12]}"
+    make = f"CREATE TEMPORARY TABLE IF NOT EXISTS {beside} ON COMMIT DELETE ROWS AS SELECT {_names((*columns, *keys))} FROM {table} LIMIT 0"
+    assignments = ", ".join(f'"{column}" = beside."{column}"' for column in columns)
+    where = " AND ".join(f'{table}."{key}" = beside."{key}"' for key in keys)
+    return beside, make, f"TRUNCATE {beside}", f"UPDATE {table} SET {assignments} FROM {beside} AS beside WHERE {where}"
 
 
 def _names(columns: tuple[str, ...]) -> str:

@@ -23,6 +23,7 @@ from mastering.rules.runs import ENDED, RunStatus
 from mastering.rules.schema import Attribute, AttributeMaster, Permission, Schema, default_schema
 from mastering.store import tables
 from mastering.store.documents import dump, load
+from mastering.store.locks import Lock, hold
 from mastering.store.tables import App, MappingRow, Org
 
 ORG_ID = "00oMastering00000001"
@@ -41,7 +42,11 @@ _SAFEGUARD = msgspec.json.Decoder(OrgSafeguard)
 def org(session: Session, *, lock: bool = False) -> Org:
     """The org's row, or its defaults while nobody has changed anything. `lock` makes changes of the catalog wait for each other."""
     query = select(Org).where(col(Org.id) == ORG_ID)
-    found = session.execute(query.with_for_update() if lock else query).scalar()
+    query = query.with_for_update(key_share=True) if lock else query
+    found = session.execute(query).scalar()
+    if found is None and lock:  # of several who make the row, one is first
+        hold(session.connection(), Lock.FIRST_START)
+        found = session.execute(query).scalar()
     return found or Org(id=ORG_ID, safeguard="{}", user_schema="{}", last_updated=_SINCE_EVER)
 
 
@@ -127,7 +132,7 @@ class WantedApps:
 def app(session: Session, app_id: str, *, lock: bool = False) -> App | None:
     """One app, fresh from the database; `lock` keeps others from changing it until the transaction ends."""
     query = select(App).where(col(App.id) == app_id)
-    found: App | None = session.execute(query.with_for_update() if lock else query).scalar()
+    found: App | None = session.execute(query.with_for_update(key_share=True) if lock else query).scalar()
     return found
 
 

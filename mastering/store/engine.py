@@ -29,6 +29,8 @@ from sqlmodel import Session
 
 from mastering.errors import SettingInvalid
 from mastering.rules.text import fold_name
+from mastering.store.history import keep_history
+from mastering.store.locks import Lock, hold
 from mastering.store.turns import turn_to_write
 
 _MIGRATIONS = Path(__file__).parent / "migrations"
@@ -41,12 +43,18 @@ def open_database(url: str) -> Engine:
     parsed = make_url(url)
     if parsed.get_backend_name() == "sqlite":
         _make_private(parsed.database)
-        engine = create_engine(parsed, connect_args={"timeout": _BUSY_SECONDS, "check_same_thread": False}, pool_size=20, max_overflow=40)
+        engine = create_engine(
+            parsed, connect_args={"timeout": _BUSY_SECONDS, "check_same_thread": False}, pool_size=20, max_overflow=40, hide_parameters=True
+        )
         event.listen(engine, "connect", _on_sqlite_connect)
         event.listen(engine, "begin", _on_sqlite_begin)
     else:
-        engine = create_engine(parsed, pool_size=20, max_overflow=20, pool_pre_ping=True)
-    migrate(engine)
+        engine = create_engine(parsed, pool_size=20, max_overflow=20, pool_pre_ping=True, hide_parameters=True)
+    try:
+        migrate(engine)
+    except BaseException:
+        engine.dispose()
+        raise
     return engine
 
 
@@ -55,6 +63,7 @@ def migrate(engine: Engine) -> None:
     config = Config()
     config.set_main_option("script_location", str(_MIGRATIONS))
     with engine.begin() as connection:
+        hold(connection, Lock.MIGRATION)  # of several processes that start at once, one migrates and the others find it done
         config.attributes["connection"] = connection
         try:
             command.upgrade(config, "head")
@@ -70,6 +79,7 @@ def writing(engine: Engine) -> Iterator[Session]:
     with turn_to_write(engine), Session(engine, expire_on_commit=False) as session:
         session.connection()
         yield session
+        keep_history(session)
         session.commit()
 
 

@@ -1,11 +1,36 @@
-"""Reading history; only the ledger writes it."""
+"""Reading history, and keeping what the ledger writes.
+
+Events are written last, just before their transaction is committed, and on PostgreSQL by one transaction at a time: so positions ascend in
+the order of commits, and who has seen one has seen all before it. Plans ("has anybody acted since?"), whoever polls the log, and the order in
+which rules are said to have been applied depend on this (docs/decisions/0016).
+"""
 
 from __future__ import annotations
+
+from collections.abc import Sequence
 
 from sqlalchemy import select
 from sqlmodel import Session, col
 
-from mastering.store import tables
+from mastering.store import bulk, tables
+from mastering.store.locks import Lock, hold
+
+EVENT_COLUMNS = ("id", "subject", "seq", "at", "type", "run_id", "body", "values_json", "hash")
+_WAITING = "history"
+
+
+def add(session: Session, events: Sequence[bulk.Row]) -> None:
+    """Have events written with this transaction, each in the order of `EVENT_COLUMNS`."""
+    session.info.setdefault(_WAITING, []).extend(events)
+
+
+def keep_history(session: Session) -> None:
+    """Write the events of this transaction, which ends now."""
+    events = session.info.pop(_WAITING, None)
+    if events:
+        session.flush()  # everything else first: nobody waits for a row while others wait for the history
+        hold(session.connection(), Lock.HISTORY)
+        bulk.insert(session, tables.HistoryEvent, EVENT_COLUMNS, events)
 
 
 def chain(session: Session, subject: str) -> list[tables.HistoryEvent]:

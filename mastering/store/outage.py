@@ -23,8 +23,8 @@ _OF_SQLITE = frozenset(
     }
 )
 _PRIMARY = 0xFF
-_OF_POSTGRESQL = ("08", "40", "53", "55P03", "57", "58")
-"""Connection lost, transaction rolled back for another's sake, resources, lock not to be had, operator's intervention, system."""
+_OF_POSTGRESQL = ("08", "25P03", "40", "53", "55P03", "57", "58")
+"""Connection lost, idle for too long, rolled back for another's sake, resources, lock not to be had, operator's intervention, system."""
 
 
 def is_outage(fault: BaseException) -> bool:

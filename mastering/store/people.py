@@ -181,12 +181,12 @@ def account_row(account: Account) -> tuple[Any, ...]:
 
 
 def users(session: Session, ids: Collection[str], *, lock: bool = False) -> dict[str, User]:
-    """The users of these ids, with their links; ids without a user are left out. `lock` keeps others from changing them meanwhile."""
+    """The users of these ids, with their links; ids without a user are left out. `lock` keeps others from changing either meanwhile."""
     found: dict[str, User] = {}
     for part in slices(ids):
         query = select(*_USERS).where(col(tables.User.id).in_(part))
-        found.update((row.id, user_from(row)) for row in session.execute(_locked(query, lock=lock)))
-        for account in _accounts(session, col(tables.AppUser.user_id).in_(part)):
+        found.update((row.id, user_from(row)) for row in session.execute(_locked(query, col(tables.User.id), lock=lock)))
+        for account in _accounts(session, col(tables.AppUser.user_id).in_(part), lock=lock):
             if account.user_id in found:
                 found[account.user_id].links.append(account)
     return found
@@ -201,9 +201,15 @@ def user_id_of(session: Session, id_or_login: str) -> str | None:
     return None if by_login is None else str(by_login)
 
 
-def accounts(session: Session, ids: Collection[str]) -> dict[str, Account]:
-    """The accounts of these ids."""
-    return {found.id: found for part in slices(ids) for found in _accounts(session, col(tables.AppUser.id).in_(part))}
+def accounts(session: Session, ids: Collection[str], *, lock: bool = False) -> dict[str, Account]:
+    """The accounts of these ids; `lock` as in `users`."""
+    return {found.id: found for part in slices(ids) for found in _accounts(session, col(tables.AppUser.id).in_(part), lock=lock)}
+
+
+def owners(session: Session, account_ids: Collection[str]) -> set[str]:
+    """The ids of the users to whom these accounts are linked."""
+    query = select(col(tables.AppUser.user_id)).where(col(tables.AppUser.user_id).is_not(None))
+    return {row[0] for part in slices(account_ids) for row in session.execute(query.where(col(tables.AppUser.id).in_(part)))}
 
 
 def accounts_of_app(session: Session, app_id: str, external_ids: Collection[str]) -> dict[str, Account]:
@@ -225,12 +231,14 @@ def waiting_accounts(session: Session, app_id: str | None = None, *, linked: boo
     return _accounts(session, where)
 
 
-def _accounts(session: Session, where: ColumnElement[bool]) -> Iterator[Account]:
-    return (account_from(row) for row in session.execute(select(*_ACCOUNTS).where(where)))
+def _accounts(session: Session, where: ColumnElement[bool], *, lock: bool = False) -> Iterator[Account]:
+    query = _locked(select(*_ACCOUNTS).where(where), col(tables.AppUser.id), lock=lock)
+    return (account_from(row) for row in session.execute(query))
 
 
-def _locked(query: Select[Any], *, lock: bool) -> Select[Any]:
-    return query.with_for_update() if lock else query  # SQLite ignores it: its writer is alone anyway
+def _locked(query: Select[Any], key: Any, *, lock: bool) -> Select[Any]:
+    """A query whose rows are locked in the order of their key. SQLite leaves that out: its writer is alone anyway."""
+    return query.order_by(key).with_for_update(key_share=True) if lock else query
 
 
 def slices(values: Collection[str]) -> Iterator[list[str]]:

@@ -19,11 +19,11 @@ _IN_THE_WAY = (RunStatus.PLANNING, RunStatus.HELD, RunStatus.APPLYING)
 
 
 def held(session: Session, app_id: str | None = None) -> Sequence[ImportRun]:
-    """The held runs, of one app or of all."""
-    query = select(ImportRun).where(col(ImportRun.status) == RunStatus.HELD)
+    """The held runs, of one app or of all, locked."""
+    query = select(ImportRun).where(col(ImportRun.status) == RunStatus.HELD).order_by(col(ImportRun.id))
     if app_id is not None:
         query = query.where(col(ImportRun.app_id) == app_id)
-    return session.execute(query).scalars().all()
+    return session.execute(query.with_for_update(key_share=True)).scalars().all()
 
 
 def claim(session: Session, owner: str, now: str, until: str) -> ImportRun | None:
@@ -50,7 +50,7 @@ def claim(session: Session, owner: str, now: str, until: str) -> ImportRun | Non
         .where(col(ImportRun.status).in_(_WAITING), free, col(ImportRun.dry_run) | (col(ImportRun.status) != RunStatus.QUEUED) | ~blocked)
         .order_by(func.coalesce(col(ImportRun.lease_until), col(ImportRun.sealed)), col(ImportRun.id))
         .limit(1)
-        .with_for_update(skip_locked=True)
+        .with_for_update(skip_locked=True, key_share=True)
     )
     run = session.execute(query).scalars().first()
     if run is not None:
@@ -104,7 +104,7 @@ def receiving(session: Session, stalled: str | None = None) -> Sequence[ImportRu
     query = select(ImportRun).where(here).order_by(col(ImportRun.id))
     if stalled is not None:
         query = query.where(col(ImportRun.lease_until) < stalled)
-    return session.execute(query.with_for_update(skip_locked=stalled is not None)).scalars().all()
+    return session.execute(query.with_for_update(skip_locked=stalled is not None, key_share=True)).scalars().all()
 
 
 def receives_on(session: Session, run_id: str, until: str) -> bool:

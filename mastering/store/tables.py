@@ -128,7 +128,7 @@ class User(SQLModel, table=True):
     __tablename__: ClassVar[Any] = "users"
     __table_args__ = (
         Index("ix_users_login_key", "login_key", unique=True),
-        Index("ix_users_email_key", "email_key"),
+        Index("ix_users_email_key", "email_key", "id"),
         Index("ix_users_name_key", "name_key"),
         Index("ix_users_status", "status", "id"),
         Index("ix_users_hold_until", "hold_until", sqlite_where=text("held"), postgresql_where=text("held")),
@@ -178,6 +178,12 @@ class AppUser(SQLModel, table=True):
             postgresql_where=text("user_id IS NOT NULL AND NOT released"),
         ),
         Index(
+            "ix_app_users_queue",
+            "id",
+            sqlite_where=text("situation IS NOT NULL"),
+            postgresql_where=text("situation IS NOT NULL"),
+        ),
+        Index(
             "ix_app_users_waiting",
             "app_id",
             "id",
@@ -222,7 +228,11 @@ class ImportRun(SQLModel, table=True):
     """One import of one app, its plan's verdict, and the lease of whoever works on it. `received`: when a session was last loaded."""
 
     __tablename__: ClassVar[Any] = "import_runs"
-    __table_args__ = (Index("ix_import_runs_app", "app_id", "arrival"), Index("ix_import_runs_status", "status", "arrival"))
+    __table_args__ = (
+        Index("ix_import_runs_app", "app_id", "arrival"),
+        Index("ix_import_runs_page", "app_id", "id"),
+        Index("ix_import_runs_status", "status", "arrival"),
+    )
     id: str = Field(primary_key=True)
     app_id: str = Field(foreign_key="apps.id")
     mode: Mode = Field(sa_type=_enum(Mode))

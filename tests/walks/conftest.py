@@ -1,20 +1,19 @@
-"""The worlds of the import stories: one database to a process, emptied before each story."""
+"""The worlds of the import stories: one database of each kind to a process, emptied before each story. Every story is told on each."""
 
 from collections.abc import Iterator
 
 import pytest
 from sqlalchemy import Engine
 
-from mastering.store.engine import open_database
+from tests.databases import KINDS, a_database
 from tests.walks.imports_world import World, empty
 
 
-@pytest.fixture(scope="session")
-def database(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Engine]:
+@pytest.fixture(scope="session", params=KINDS)
+def database(tmp_path_factory: pytest.TempPathFactory, request: pytest.FixtureRequest) -> Iterator[Engine]:
     """A database of today's tables. Making one takes longer than most stories."""
-    engine = open_database(f"sqlite:///{tmp_path_factory.mktemp('world') / 'world.db'}")
-    yield engine
-    engine.dispose()
+    with a_database(request.param, tmp_path_factory, request) as engine:
+        yield engine
 
 
 @pytest.fixture

@@ -1,0 +1,122 @@
+"""What goes away under a server that goes on: its clients, its disk, its database, and its own time."""
+
+from __future__ import annotations
+
+import json
+import shutil
+import signal
+import socket
+import sqlite3
+import subprocess
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from tests.faults.conftest import ACTIONS, AFTER, Place
+from tests.faults.processes import PATIENCE, ROOT, TOKEN
+from tests.walks.imports_world import person
+
+
+def test_a_client_that_vanishes_in_the_middle_of_its_upload_leaves_a_failed_run_and_nothing_else(place: Place) -> None:
+    server = place.start()
+    lines = b"".join(json.dumps(each).encode() + b"\n" for each in AFTER)
+    head = f"POST /api/v1/apps/{place.app}/imports?mode=FULL HTTP/1.1\r\nHost: x\r\nAuthorization: SSWS {TOKEN}\r\n"
+    kind = f"Content-Type: application/x-ndjson\r\nContent-Length: {len(lines)}\r\n\r\n"
+    with socket.create_connection(("127.0.0.1", server.port)) as client:
+        client.sendall((head + kind).encode() + lines[: len(lines) // 2])
+        while server.runs(place.app)[0]["status"] != "RECEIVING":
+            pass
+    run = server.await_run(place.app)
+    assert run["status"] == "FAILED"
+    assert run["error"].endswith("nothing was changed")
+    assert server.send(place.app, AFTER) is not None
+    assert server.await_run(place.app)["actions"] == ACTIONS
+    place.check()
+
+
+@pytest.mark.parametrize("kind", ["sqlite"], indirect=True)
+def test_a_server_told_to_stop_leaves_a_run_between_two_batches_and_the_next_one_goes_on_from_there(place: Place) -> None:
+    server = place.start("mastering.imports.steps:_apply_next:term:2")
+    server.send(place.app, AFTER)
+    assert server.await_end() == -signal.SIGTERM
+    with sqlite3.connect(place.folder / "mastering.db") as database:
+        ((status, cursor, changes),) = database.execute("SELECT status, cursor, changes FROM import_runs ORDER BY id DESC LIMIT 1")
+    database.close()
+    assert status == "APPLYING"
+    assert 0 < cursor < changes
+    again = place.start()
+    assert again.await_run(place.app)["actions"] == ACTIONS
+    place.check()
+
+
+@pytest.fixture
+def small_disk(tmp_path: Path) -> Iterator[Path]:
+    """A file system with little room."""
+    folder = tmp_path / "small"
+    folder.mkdir()
+    mounted = subprocess.run(["mount", "-t", "tmpfs", "-o", "size=3m", "tmpfs", str(folder)], check=False, capture_output=True)
+    if mounted.returncode:
+        pytest.skip("only root may mount a small file system")
+    yield folder
+    subprocess.run(["umount", "-l", str(folder)], check=True)
+
+
+@pytest.mark.parametrize("kind", ["sqlite"], indirect=True)
+def test_a_full_disk_stops_a_run_until_there_is_room_and_loses_nothing(place: Place, small_disk: Path) -> None:
+    shutil.copytree(place.folder, small_disk, dirs_exist_ok=True)
+    here = Place(small_disk, place.app, f"sqlite:///{small_disk / 'mastering.db'}")
+    server = here.start()
+    try:
+        many = [*AFTER, *(person(f"M{number}", department="x" * 200) for number in range(2_000))]
+        assert server.send(here.app, many) is not None
+        while "the database failed" not in server.log():
+            assert server.runs(here.app)[0]["status"] not in {"COMPLETED", "FAILED"}
+        told = server.http.post(
+            "/users", json={"profile": {"login": "late@example.com", "email": "l@x.org", "firstName": "A", "lastName": "B"}}
+        )
+        assert (told.status_code, told.json()["errorCode"]) == (503, "E0000009")
+        assert server.http.get("/users", params={"limit": 1}).status_code == 200
+        subprocess.run(["mount", "-o", "remount,size=200m", str(small_disk)], check=True)
+        run = server.await_run(here.app)
+        assert run["status"] == "COMPLETED"
+        assert run["actions"] == {**ACTIONS, "create": ACTIONS["create"] + 2_000}
+        here.check()
+    finally:
+        here.close()
+
+
+@pytest.mark.parametrize("kind", ["sqlite"], indirect=True)
+@pytest.mark.parametrize("ruin", ["garbage", "cut off"])
+def test_a_database_file_that_is_ruined_stops_the_start_with_a_sentence(place: Place, ruin: str) -> None:
+    file = place.folder / "mastering.db"
+    file.write_bytes(b"this is no database, whatever its name says\n" * 200 if ruin == "garbage" else file.read_bytes()[:5000])
+    for beside in ("-wal", "-shm"):
+        file.with_name(file.name + beside).unlink(missing_ok=True)
+    ended = subprocess.run(
+        [sys.executable, "-m", "mastering.cli", "serve", "--data-dir", str(place.folder), "--port", "1"],
+        check=False,
+        capture_output=True,
+        text=True,
+        cwd=ROOT,
+        timeout=PATIENCE,
+    )
+    assert ended.returncode == 2
+    assert "MASTERING_DATA_DIR: the database cannot be opened" in ended.stderr
+    assert "Traceback" not in ended.stderr
+
+
+@pytest.mark.parametrize("kind", ["sqlite"], indirect=True)
+def test_a_second_server_on_one_file_is_refused_and_the_first_one_works_on(place: Place) -> None:
+    server = place.start()
+    with socket.create_server(("127.0.0.1", 0)) as probe:
+        port = probe.getsockname()[1]
+    command = [sys.executable, "-m", "mastering.cli", "serve", "--data-dir", str(place.folder), "--port", str(port)]
+    ended = subprocess.run(command, check=False, capture_output=True, text=True, cwd=ROOT, timeout=PATIENCE)
+    assert ended.returncode == 2
+    assert "another server works on" in ended.stderr
+    assert server.send(place.app, AFTER) is not None
+    assert server.await_run(place.app)["actions"] == ACTIONS
+    server.signal(signal.SIGTERM)
+    assert server.await_end() == -signal.SIGTERM

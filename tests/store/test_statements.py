@@ -1,0 +1,90 @@
+"""No query per row: what an import asks of the database grows with its batches and not with its records, on either database."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Iterator
+from contextlib import contextmanager
+from typing import Any
+
+import pytest
+from sqlalchemy import Engine, event
+
+from mastering.store import bulk, tables
+from mastering.store.engine import reading, writing
+from tests.walks.imports_world import World, calm, person
+
+BATCH = 2_000
+
+
+@pytest.mark.parametrize("story", ["first", "unchanged", "changed", "gone"])
+def test_ten_times_the_records_are_fewer_than_ten_times_the_statements(world: World, story: str) -> None:
+    asked = {count: _asked(world, story, count) for count in (1_000, 10_000)}
+    batches = 10_000 // BATCH
+    assert asked[1_000] < 100
+    assert asked[10_000] <= asked[1_000] * batches, asked
+
+
+def _asked(world: World, story: str, count: int) -> int:
+    """The statements of one import of so many people, from the first chunk to the end of the run."""
+    app_id = world.app(f"HR {story} {count}", calm())
+    people = [person(f"{story}{count}-{number}", department="A") for number in range(count)]
+    if story != "first":
+        world.send(app_id, people)
+    if story == "changed":
+        people = [person(f"{story}{count}-{number}", department="B") for number in range(count)]
+    if story == "gone":
+        people = people[:10]
+    with _counted(world.engine) as counted:
+        run = world.send(app_id, people)
+    assert run.status == "COMPLETED"
+    return counted.total()
+
+
+@contextmanager
+def _counted(engine: Engine) -> Iterator[Counter[str]]:
+    """Counts statements. One that is sent once for each of many rows counts as often as it travels; SQLite has no way to travel."""
+    counted: Counter[str] = Counter()
+
+    def note(_connection: Any, _cursor: Any, statement: str, parameters: Any, _context: Any, many: bool) -> None:
+        counted[statement[:40]] += len(parameters) if many and engine.dialect.name == "postgresql" else 1
+
+    event.listen(engine, "before_cursor_execute", note)
+    try:
+        yield counted
+    finally:
+        event.remove(engine, "before_cursor_execute", note)
+
+
+@pytest.mark.parametrize("count", [1, bulk.FEW, bulk.FEW + 1, 500])
+def test_few_rows_and_many_are_written_alike(world: World, count: int) -> None:
+    app_id = world.app("HR")
+    run_id = world.begin(app_id)
+    columns = ("run_id", "seq", "lines", "payload")
+    with writing(world.engine) as session:
+        bulk.insert(session, tables.RunChunk, columns, [(run_id, seq, 1, b"\x00\\N\t\n" + bytes([seq % 256])) for seq in range(count)])
+        bulk.update(session, tables.RunChunk, ("lines",), [(seq * 2, run_id, seq) for seq in range(count)], keys=("run_id", "seq"))
+        bulk.update(session, tables.RunChunk, ("lines",), [(seq * 3, run_id, seq) for seq in range(count)], keys=("run_id", "seq"))
+    with reading(world.engine) as session:
+        rows = [session.get_one(tables.RunChunk, (run_id, seq)) for seq in range(count)]
+        assert [(row.lines, row.payload[-1], row.payload[:5]) for row in rows] == [
+            (seq * 3, seq % 256, b"\x00\\N\t\n") for seq in range(count)
+        ]
+
+
+def test_an_odd_text_is_kept_as_it_is_by_many_and_by_few(world: World) -> None:
+    odd = ["\\N", "\t", "a\nb", "\\", "", "ü\u202e", "'\"", "%s", "{}"]
+    for count in (1, bulk.FEW + 1):
+        app_id = world.app(f"HR{count}")
+        columns = ("id", "app_id", "external_id", "account", "released", "seen_active", "ignored", "profile", "candidates")
+        more = ("created", "last_updated", "history_seq", "history_hash", "reason")
+        rows = [
+            (f"{count}-{number}", app_id, f"{text}{number}", "ACTIVE", False, True, False, text, "[]", "", "", 0, b"", None)
+            for number, text in enumerate(odd * count)
+        ]
+        with writing(world.engine) as session:
+            bulk.insert(session, tables.AppUser, columns + more, rows)
+        with reading(world.engine) as session:
+            for row in rows:
+                found = session.get_one(tables.AppUser, row[0])
+                assert (found.external_id, found.profile, found.reason) == (row[2], row[7], None)
