@@ -10,6 +10,7 @@ from __future__ import annotations
 from collections import defaultdict
 from dataclasses import replace
 from datetime import datetime
+from typing import Any
 
 from mastering.ledger import Ledger, Why
 from mastering.rules.claims import Claims, Lost
@@ -57,7 +58,9 @@ def _of_app(ledger: Ledger, now: datetime, app_id: str, accounts: list[Account],
     for row, lost in claims.losers().items():
         give_up(changes[row], lost)
     places = zip(ready, changes, strict=True)
-    return sum(_place(ledger, account, change) for (_, account), change in places if not _stands(account, after))
+    moved = [(account, change) for (_, account), change in places if not _stands(account, after) and _place(change) != _stood(account)]
+    ledger.load_accounts([account.id for account, _ in moved])
+    return sum(_move(ledger, account, change) for account, change in moved)
 
 
 def _stands(account: Account, after: tables.ImportRun | None) -> bool:
@@ -66,11 +69,19 @@ def _stands(account: Account, after: tables.ImportRun | None) -> bool:
     return looked_at and account.reason in _CLAIMED
 
 
-def _place(ledger: Ledger, account: Account, change: Change) -> bool:
-    place = (change.decision.situation.value, change.decision.reason, change.candidates)
-    if place == (account.situation, account.reason, account.candidates):
+def _place(change: Change) -> tuple[Any, ...]:
+    return (change.decision.situation.value, change.decision.reason, change.candidates)
+
+
+def _stood(account: Account) -> tuple[Any, ...]:
+    return (account.situation, account.reason, account.candidates)
+
+
+def _move(ledger: Ledger, seen: Account, change: Change) -> bool:
+    """Give a row its place, unless somebody has changed it since it was looked at: who did has matched it again."""
+    mine = ledger.accounts.get(seen.id)
+    if mine is None or mine.history_seq != seen.history_seq or mine.user_id is not None or not mine.waits:
         return False
-    mine = ledger.accounts.setdefault(account.id, account)
-    mine.situation, mine.reason, mine.candidates = place
+    mine.situation, mine.reason, mine.candidates = _place(change)
     ledger.note_account(mine, Why(rule=Rule.needs_review.value, reason=change.decision.reason), "account.wait")
     return True
