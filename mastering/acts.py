@@ -12,22 +12,37 @@ from contextlib import contextmanager
 from datetime import datetime
 
 from sqlalchemy import Engine
+from sqlalchemy.exc import IntegrityError
 from sqlmodel import Session
 
 from mastering.disagreements import review_disagreements
-from mastering.errors import NotFound
+from mastering.errors import Invalid, NotFound
 from mastering.ledger import Actor, Ledger
 from mastering.remaster import load_sources, remap
 from mastering.rematch import Ripple, rematch
 from mastering.rules.people import User
 from mastering.store import people
 from mastering.store.engine import writing
+from mastering.store.outage import is_about_a_login
+
+LOGIN_TAKEN = "login: An object with this field already exists in the current organization"
+
+
+@contextmanager
+def against_the_quicker() -> Iterator[None]:
+    """Where another process took a login after it was found free, say `Invalid`, as if it had been taken all along."""
+    try:
+        yield
+    except IntegrityError as fault:
+        if not is_about_a_login(fault):
+            raise
+        raise Invalid("Api validation failed: login", LOGIN_TAKEN) from fault
 
 
 @contextmanager
 def changing(engine: Engine, now: datetime, actor: Actor) -> Iterator[Ledger]:
     """A ledger in a transaction of its own: all of it is kept, or, if the block raises, nothing."""
-    with writing(engine) as session:
+    with against_the_quicker(), writing(engine) as session:
         yield Ledger(session, now, actor)
 
 

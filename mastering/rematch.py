@@ -23,7 +23,7 @@ from mastering.rules.decision import Rule, Situation
 from mastering.rules.hooked import stands_by_hook
 from mastering.rules.matching import Crowd, Match, correlate, keys_of_user, way_to_login, way_to_user, ways_of
 from mastering.rules.people import Account, User
-from mastering.rules.plan import Found, Prepared, Terms, give_up, plan_unlinked, prepare_again, stake
+from mastering.rules.plan import Change, Found, Prepared, Terms, give_up, plan_unlinked, prepare_again, stake
 from mastering.rules.policy import Confirmation, Matching
 from mastering.rules.record import Mode
 from mastering.rules.text import fold_login
@@ -32,6 +32,8 @@ from mastering.store import imports as store
 from mastering.terms import terms_of
 
 _CLAIMED = {Lost.login_claimed_twice.value, Lost.user_claimed_twice.value}
+_Place = tuple[str, str | None, tuple[str, ...]]
+"""Where a row stands in the queue: situation, reason and candidates."""
 _MANY = 2_000
 """Events of a run from which on the whole queue is asked: finding the rows concerned would cost as much."""
 
@@ -176,24 +178,32 @@ class _Queue:
             changes.append(change)
         for number, lost in claims.losers().items():
             give_up(changes[number], lost)
-        moved = 0
-        for row, change in zip(self.rows, changes, strict=True):
-            if row.account.id in wanted:
-                place = (change.decision.situation.value, change.decision.reason, change.candidates)
-                moved += self._move(row, place, after, anew=anew)
-        return moved
+        places = [(row, _place(change)) for row, change in zip(self.rows, changes, strict=True) if row.account.id in wanted]
+        moving = [(row, place) for row, place in places if anew or _moves(row.account, place, after)]
+        self.ledger.load_accounts([row.account.id for row, _ in moving])
+        return sum(self._move(row, place, after) for row, place in moving)
 
-    def _move(self, row: _Row, place: tuple[str, str | None, tuple[str, ...]], after: tables.ImportRun | None, *, anew: bool) -> bool:
-        account = self.ledger.accounts.setdefault(row.account.id, row.account)
-        stands = _stands(account, after) or stands_by_hook(account.reason, Situation(place[0]))
-        moves = not stands and place != (account.situation, account.reason, account.candidates)
+    def _move(self, row: _Row, place: _Place, after: tables.ImportRun | None) -> bool:
+        """Give a row its place, unless somebody has changed it since it was looked at: who did has matched it again."""
+        mine = self.ledger.accounts.get(row.account.id)
+        if mine is None or mine.history_seq != row.account.history_seq or mine.user_id is not None or not mine.waits:
+            return False
+        moves = _moves(mine, place, after)
         if moves:
-            account.situation, account.reason, account.candidates = place
-            self.ledger.note_account(account, Why(rule=Rule.needs_review.value, reason=account.reason), "account.wait")
-        if moves or anew:
-            account.ways = _ways(self.terms, row.prepared, account)
-            self.ledger.touch(account)
+            mine.situation, mine.reason, mine.candidates = place
+            self.ledger.note_account(mine, Why(rule=Rule.needs_review.value, reason=mine.reason), "account.wait")
+        mine.ways = _ways(self.terms, row.prepared, mine)
+        self.ledger.touch(mine)
         return moves
+
+
+def _place(change: Change) -> _Place:
+    return (change.decision.situation.value, change.decision.reason, change.candidates)
+
+
+def _moves(account: Account, place: _Place, after: tables.ImportRun | None) -> bool:
+    stands = _stands(account, after) or stands_by_hook(account.reason, Situation(place[0]))
+    return not stands and place != (account.situation, account.reason, account.candidates)
 
 
 def _stands(account: Account, after: tables.ImportRun | None) -> bool:

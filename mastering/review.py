@@ -14,6 +14,7 @@ from enum import StrEnum
 from sqlalchemy import Engine, select
 from sqlmodel import Session, col
 
+from mastering.acts import LOGIN_TAKEN, against_the_quicker
 from mastering.disagreements import review_disagreements
 from mastering.errors import Invalid, MasteringError, NotFound, WrongState
 from mastering.imports.applying import why_of
@@ -70,7 +71,7 @@ def decide(engine: Engine, actor: Actor, now: datetime, items: Sequence[Item]) -
 
 
 def _carry_out(engine: Engine, actor: Actor, now: datetime, item: Item) -> User | None:
-    with writing(engine) as session:
+    with against_the_quicker(), writing(engine) as session:
         ledger = Ledger(session, now, actor)
         account = ledger.account(item.account_id)
         terms = terms_of(session, account.app_id, Mode.INCREMENTAL, now)
@@ -169,7 +170,7 @@ def _active_in(app_id: str, user: User) -> Account | None:
 
 def _require_free(session: Session, login: str) -> None:
     if user_store.login_holders(session, {fold_login(login)}):
-        raise Invalid("Login taken", "login: An object with this field already exists in the current organization")
+        raise Invalid("Login taken", LOGIN_TAKEN)
 
 
 @dataclass(frozen=True, slots=True)

@@ -15,7 +15,7 @@ from typing import Any
 
 from sqlalchemy import Engine
 
-from mastering.acts import changing, find, heed, see, settle
+from mastering.acts import LOGIN_TAKEN, changing, find, heed, see, settle
 from mastering.clock import wire
 from mastering.errors import AttributeMastered, IllegalMove, Invalid, NotFound
 from mastering.holds import Terms, hold_from
@@ -38,8 +38,6 @@ from mastering.store.tables import HistoryEvent
 
 Check = Callable[[User], None]
 """Looks at a user before anything is changed, and raises what stands against it: `If-Match`."""
-
-_TAKEN = "login: An object with this field already exists in the current organization"
 
 
 class Act(StrEnum):
@@ -261,4 +259,4 @@ def _refuse_taken_login(ledger: Ledger, profile: Mapping[str, Value], user: User
         return
     holder = store.login_holders(ledger.session, [fold_login(login)]).get(fold_login(login))
     if holder is not None and (user is None or holder != user.id):
-        raise Invalid("Api validation failed: login", _TAKEN)
+        raise Invalid("Api validation failed: login", LOGIN_TAKEN)

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import sqlite3
 
-from sqlalchemy.exc import DBAPIError
+from sqlalchemy.exc import DBAPIError, IntegrityError
 from sqlalchemy.exc import TimeoutError as NoConnectionFree
 
 _OF_SQLITE = frozenset(
@@ -25,6 +25,11 @@ _OF_SQLITE = frozenset(
 _PRIMARY = 0xFF
 _OF_POSTGRESQL = ("08", "25P03", "40", "53", "55P03", "57", "58")
 """Connection lost, idle for too long, rolled back for another's sake, resources, lock not to be had, operator's intervention, system."""
+
+
+def is_about_a_login(fault: IntegrityError) -> bool:
+    """Whether two users were to have one login."""
+    return "login_key" in str(fault.orig)
 
 
 def is_outage(fault: BaseException) -> bool:

@@ -132,7 +132,7 @@ class User(SQLModel, table=True):
         Index("ix_users_name_key", "name_key"),
         Index("ix_users_status", "status", "id"),
         Index("ix_users_hold_until", "hold_until", sqlite_where=text("held"), postgresql_where=text("held")),
-        *(Index(f"ix_users_{column}", text(value), "id") for column, value in SEARCHED_INSTANTS.items()),
+        *(Index(f"ix_users_{column}", value if value == column else text(value), "id") for column, value in SEARCHED_INSTANTS.items()),
         *(Index(f"ix_users_{column}", column, "id") for column in SEARCHED_ATTRIBUTES.values()),
     )
     id: str = Field(primary_key=True)

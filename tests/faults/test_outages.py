@@ -51,12 +51,16 @@ def test_a_server_told_to_stop_leaves_a_run_between_two_batches_and_the_next_one
     place.check()
 
 
+_UPLOAD = 2_500_000
+
+
 @pytest.fixture
-def small_disk(tmp_path: Path) -> Iterator[Path]:
-    """A file system with little room."""
+def small_disk(place: Place, tmp_path: Path) -> Iterator[Path]:
+    """A file system with room for what is there, for what will come in, and for no more."""
+    room = sum(file.stat().st_size for file in place.folder.iterdir()) + _UPLOAD
     folder = tmp_path / "small"
     folder.mkdir()
-    mounted = subprocess.run(["mount", "-t", "tmpfs", "-o", "size=3m", "tmpfs", str(folder)], check=False, capture_output=True)
+    mounted = subprocess.run(["mount", "-t", "tmpfs", "-o", f"size={room}", "tmpfs", str(folder)], check=False, capture_output=True)
     if mounted.returncode:
         pytest.skip("only root may mount a small file system")
     yield folder

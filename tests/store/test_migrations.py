@@ -21,6 +21,7 @@ from mastering.store.engine import open_database, writing
 MIGRATIONS = Path(mastering.store.tables.__file__).parent / "migrations"
 
 
+@pytest.mark.filterwarnings("ignore:.*expression-based index")
 def test_the_migrations_make_what_the_tables_declare(nowhere: str) -> None:
     engine = open_database(nowhere)
     with engine.connect() as connection:
@@ -29,6 +30,7 @@ def test_the_migrations_make_what_the_tables_declare(nowhere: str) -> None:
     assert drift == []
 
 
+@pytest.mark.filterwarnings("ignore:.*expression-based index")
 def test_every_enumeration_has_its_check_and_every_partial_index_its_condition(nowhere: str) -> None:
     engine = open_database(nowhere)
     told = inspect(engine)
