@@ -5,6 +5,7 @@ from dataclasses import dataclass
 from random import Random
 from typing import Any
 
+import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from sqlalchemy import Engine, select
@@ -16,6 +17,9 @@ from mastering.rules.record import Mode
 from mastering.store import people, tables
 from mastering.store.engine import reading
 from tests.walks.imports_world import World, calm, empty, master, person
+
+pytestmark = pytest.mark.parametrize("database", ["sqlite"], indirect=True)
+"""Hundreds of imports, about rules and not about databases: what those are asked is asked of both elsewhere."""
 
 PEOPLE = ("ann", "bob", "cid")
 """Few names, addresses and logins for more external ids, so that records meet."""
