@@ -30,6 +30,7 @@ from mastering.connectors.intake import open_intake
 from mastering.connectors.lines import Line
 from mastering.errors import Invalid, MalformedBody
 from mastering.imports import runs
+from mastering.imports.rows import effect_of
 from mastering.imports.spool import LINES_PER_CHUNK, Spool
 from mastering.ledger import Actor
 from mastering.rules.decision import Action, Situation
@@ -140,7 +141,7 @@ def _milliseconds(since: str, until: str) -> int:
 
 def change_view(row: tables.RunChange, run: tables.ImportRun, labels: dict[str, str]) -> Change:
     """A row; its state is told from the run's cursor unless something else became of it."""
-    effect = load(row.effect)
+    effect = effect_of(row.effect)
     created = {name: {"old": None, "new": value} for name, value in effect.get("create", {}).items()}
     updated = {name: {"old": effect["old"].get(name), "new": value} for name, value in effect.get("new", {}).items()}
     applied = run.status in {RunStatus.APPLYING, RunStatus.COMPLETED} and row.seq <= run.cursor

@@ -19,6 +19,7 @@ from datetime import datetime
 from hashlib import sha256
 from typing import Any, Protocol
 
+from msgspec import Raw
 from sqlalchemy import delete
 from sqlmodel import Session, col
 
@@ -104,9 +105,9 @@ class Ledger:
         self.at = wire(now)
         self.users: dict[str, User] = {}
         self.accounts: dict[str, Account] = {}
-        self._actor = actor.document()
+        self._actor = Raw(canonical(actor.document()))  # written into every event, encoded once
         self._run_id = run_id
-        self._run = {"id": run_id, "planHash": plan_hash} if run_id else None
+        self._run = Raw(canonical({"id": run_id, "planHash": plan_hash})) if run_id else None
         self._new: set[str] = set()
         self._touched: dict[str, User | Account] = {}
         self._renamed: set[str] = set()

@@ -111,7 +111,7 @@ def _write_account(ledger: Ledger, account: Account, change: Change, run_id: str
 def _create(ledger: Ledger, account: Account, change: Change, why: Why) -> None:
     user = ledger.create(dict(change.effect["create"]), why, account=account)
     if change.decision.activate:
-        ledger.move(user, Trigger.activate, replace(why, facts={}))
+        ledger.move(user, Trigger.activate, Why(why.rule, why.reason, why.authority, why.row))
 
 
 def _change_linked(ledger: Ledger, account: Account, change: Change, why: Why, *, changed: str | None) -> None:

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from collections import Counter
 from hashlib import sha256
+from typing import Any
 
 from mastering.imports.lease import Lease
 from mastering.rules.claims import Lost
@@ -42,9 +43,27 @@ def row_of(run_id: str, seq: int, change: Change, bundle: int | None) -> Row:
         decision.reason,
         change.detail,
         change.authority,
-        dump({**change.effect, "candidates": change.candidates, "activate": decision.activate}),
+        _packed(change),
         bundle,
     )
+
+
+def _packed(change: Change) -> str:
+    """The effect as it is kept. What a new user has of the app profile is kept once, and the plan is half as large."""
+    effect: dict[str, Any] = {**change.effect, "candidates": change.candidates, "activate": change.decision.activate}
+    create, profile = effect.get("create"), effect.get("profile")
+    if create and profile and profile.items() <= create.items():
+        effect["create"] = {name: value for name, value in create.items() if name not in profile}
+        effect["like"] = True
+    return dump(effect)
+
+
+def effect_of(text: str) -> dict[str, Any]:
+    """An effect as it was before it was kept, with the row's `candidates` and `activate`."""
+    effect: dict[str, Any] = load(text)
+    if effect.pop("like", False):
+        effect["create"] = {**effect["profile"], **effect["create"]}
+    return effect
 
 
 def change_of(row: store.ChangeRow) -> Change:
@@ -68,7 +87,7 @@ def change_of(row: store.ChangeRow) -> Change:
         effect_json,
         _bundle,
     ) = tuple(row)
-    effect = load(effect_json)
+    effect: Any = effect_of(effect_json)
     candidates, activate = tuple(effect.pop("candidates")), effect.pop("activate")
     decision = Decision(_SITUATIONS[situation], _ACTIONS[action], _RULES[rule], _TRIGGERS.get(trigger), activate, _STATUSES.get(to), reason)
     return Change(external_id, line, decision, user_id, app_user_id, login, _STATUSES.get(before), authority, effect, candidates, detail)
@@ -147,4 +166,6 @@ class PlanWriter:
 
 
 def _digest(row: Row) -> bytes:
-    return sha256(canonical(row[1:])).digest()[:_DIGEST]
+    """Of the row and its effect, apart: the effect is by far the longest text, and a text in a text would be written out once more."""
+    *others, effect, bundle = row[1:]
+    return sha256(canonical((*others, bundle)) + effect.encode()).digest()[:_DIGEST]

@@ -22,7 +22,7 @@ from mastering.store import imports as store
 from mastering.store import runs as run_store
 from mastering.store.engine import writing
 
-LINES_PER_CHUNK = 2_000
+LINES_PER_CHUNK = 5_000
 BYTES_PER_CHUNK = 4_000_000
 LEASE = timedelta(minutes=2)
 """How long a run is left to a receiver of which nothing is heard."""

@@ -26,7 +26,9 @@ def fold_login(text: str) -> str:
 
 def name_key(first: str | None, last: str | None) -> str | None:
     """First and last name as one key, or None if either says nothing: half a name is nobody's (SPEC §6)."""
-    if not first or not last:
-        return None
-    folded_first, folded_last = fold_name(first), fold_name(last)
-    return f"{folded_first}{BETWEEN}{folded_last}" if folded_first and folded_last else None
+    return joined_names(fold_name(first), fold_name(last)) if first and last else None
+
+
+def joined_names(first: str, last: str) -> str | None:
+    """The same of names that are folded already."""
+    return f"{first}{BETWEEN}{last}" if first and last else None

@@ -36,8 +36,10 @@ def insert(session: Session, table: type[SQLModel], columns: tuple[str, ...], ro
     connection, name = session.connection(), str(table.__tablename__)
     if _copies(connection, rows):
         _copy(connection, name, columns, rows)
+    elif connection.dialect.name == "sqlite" and len(rows) > FEW:
+        _insert_by_column(connection, name, columns, rows)
     else:
-        _send(connection, _insert(name, columns, mark(connection)), rows)
+        _send(connection, _insert(name, columns, (mark(connection),) * len(columns)), rows)
 
 
 def update(session: Session, table: type[SQLModel], columns: tuple[str, ...], rows: Sequence[Row], keys: tuple[str, ...] = ("id",)) -> None:
@@ -72,6 +74,23 @@ def _send(connection: Connection, statement: str, rows: Sequence[Row]) -> None:
             connection.exec_driver_sql(statement, row)
 
 
+def _insert_by_column(connection: Connection, table: str, columns: tuple[str, ...], rows: Sequence[Row]) -> None:
+    """Insert with what all rows say alike, null, true, false or no bytes, in the statement: the driver binds a text in half the time of a null."""
+    by_column = list(zip(*rows, strict=True))
+    words = tuple(_literal(values) for values in by_column)
+    bound = [values for values, word in zip(by_column, words, strict=True) if word == "?"]
+    connection.exec_driver_sql(_insert(table, columns, words), list(zip(*bound, strict=True)))
+
+
+def _literal(values: tuple[Any, ...]) -> str:
+    first = values[0]
+    plain = first is None or first is True or first is False or first == b""
+    return _LITERALS[first] if plain and values.count(first) == len(values) else "?"
+
+
+_LITERALS = {None: "NULL", True: "1", False: "0", b"": "x''"}
+
+
 def _copy(connection: Connection, table: str, columns: tuple[str, ...], rows: Sequence[Row]) -> None:
     """Stream rows into a table. What the driver raises is raised as SQLAlchemy's own, as everywhere else."""
     statement = f"COPY {table} ({_names(columns)}) FROM STDIN"
@@ -87,8 +106,8 @@ def _copy(connection: Connection, table: str, columns: tuple[str, ...], rows: Se
 
 
 @cache
-def _insert(table: str, columns: tuple[str, ...], sign: str) -> str:
-    return f"INSERT INTO {table} ({_names(columns)}) VALUES ({', '.join([sign] * len(columns))})"
+def _insert(table: str, columns: tuple[str, ...], values: tuple[str, ...]) -> str:
+    return f"INSERT INTO {table} ({_names(columns)}) VALUES ({', '.join(values)})"
 
 
 @cache

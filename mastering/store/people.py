@@ -14,7 +14,7 @@ from sqlmodel import Session, SQLModel, col
 from mastering.rules.lifecycle import Status
 from mastering.rules.people import Account, Hold, User
 from mastering.rules.record import AccountState
-from mastering.rules.text import fold_login, fold_name, name_key
+from mastering.rules.text import fold_login, fold_name, joined_names
 from mastering.store import tables
 from mastering.store.documents import dump, load
 
@@ -99,15 +99,18 @@ def user_from(row: Row[Any]) -> User:
 
 def user_row(user: User) -> tuple[Any, ...]:
     """The row of a user, in the order of `USER_COLUMNS`."""
-    profile, hold = user.profile, user.hold
-    email, first, last = profile.get("email"), profile.get("firstName"), profile.get("lastName")
+    profile, hold, login_key = user.profile, user.hold, fold_login(user.login)
+    email = profile.get("email")
+    first, last, *others = (fold_name(value) if isinstance(value := profile.get(name), str) else "" for name in tables.SEARCHED_ATTRIBUTES)
     return (
         user.status.value,
         user.login,
-        fold_login(user.login),
-        fold_login(email) if isinstance(email, str) else None,
-        name_key(first if isinstance(first, str) else None, last if isinstance(last, str) else None),
-        *(fold_name(value) if isinstance(value := profile.get(name), str) else "" for name in tables.SEARCHED_ATTRIBUTES),
+        login_key,
+        login_key if email == user.login else fold_login(email) if isinstance(email, str) else None,
+        joined_names(first, last),
+        first,
+        last,
+        *others,
         dump(profile),
         user.pending_when_deactivated,
         hold is not None,

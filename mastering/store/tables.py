@@ -53,7 +53,7 @@ SEARCHED_ATTRIBUTES = {
     "department": "search_department",
     "employeeNumber": "search_employee_number",
 }
-"""Profile attributes with a folded column and an index of their own."""
+"""Profile attributes with a folded column and an index of their own; the two names first, as together they are a key, too."""
 SEARCHED_INSTANTS = {
     "created": "created",
     "activated": "coalesce(activated, '')",
@@ -63,6 +63,9 @@ SEARCHED_INSTANTS = {
 """Instants with an index, and what it is over."""
 
 _key: Any = String().with_variant(String(collation="C"), "postgresql")  # compared by its characters, as SQLite does everywhere
+
+
+_SOMEBODYS = text("user_id IS NOT NULL")
 
 
 def _enum(kind: type[StrEnum]) -> Any:
@@ -283,7 +286,10 @@ class RunChange(SQLModel, table=True):
     """One row of a plan. `effect` is what applying it writes; `state` is told apart from PLANNED by the run's cursor."""
 
     __tablename__: ClassVar[Any] = "run_changes"
-    __table_args__ = (Index("ix_run_changes_user", "user_id"),)
+    __table_args__ = (
+        Index("ix_run_changes_user", "user_id", sqlite_where=_SOMEBODYS, postgresql_where=_SOMEBODYS),
+        {"sqlite_with_rowid": False},  # read and written in the order of its key, and nothing refers to a row
+    )
     run_id: str = Field(primary_key=True, foreign_key="import_runs.id")
     seq: int = Field(primary_key=True)
     external_id: str | None = None

@@ -317,9 +317,16 @@ def upgrade() -> None:
         sa.Column("error", sa.String(), nullable=True),
         sa.ForeignKeyConstraint(["run_id"], ["import_runs.id"]),
         sa.PrimaryKeyConstraint("run_id", "seq"),
+        sqlite_with_rowid=False,
     )
     with op.batch_alter_table("run_changes", schema=None) as batch_op:
-        batch_op.create_index("ix_run_changes_user", ["user_id"], unique=False)
+        batch_op.create_index(
+            "ix_run_changes_user",
+            ["user_id"],
+            unique=False,
+            sqlite_where=sa.text("user_id IS NOT NULL"),
+            postgresql_where=sa.text("user_id IS NOT NULL"),
+        )
 
     op.create_table(
         "run_chunks",
