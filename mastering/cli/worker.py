@@ -22,6 +22,7 @@ def worker(
     database_url: Annotated[
         str | None, typer.Option(help="sqlite:///FILE or postgresql://…; a file in the data folder if not said.")
     ] = None,
+    database_password_file: Annotated[str | None, typer.Option(help="File that holds the password to a PostgreSQL database.")] = None,
     data_dir: Annotated[str | None, typer.Option(help="Folder of the database; data if not said.")] = None,
     log_format: Annotated[
         str | None, typer.Option(metavar="[console|json]", help="How log lines are written; console if not said.")
@@ -39,6 +40,7 @@ def worker(
     settings = Settings.from_environment(
         os.environ,
         database_url=database_url,
+        database_password_file=database_password_file,
         data_dir=data_dir,
         log_format=log_format,
         lease_seconds=lease_seconds,
