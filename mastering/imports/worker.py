@@ -45,6 +45,8 @@ class Worker:
         self._engine = engine
         self._hooks = hooks
         self._lease = lease
+        self.stirred = now()
+        """When it last took a turn, a step of one, or a look for one."""
         self.owner = f"{socket.gethostname()}-{os.getpid()}-{secrets.token_hex(4)}"
         self._wake = threading.Event()
         self._stopping = threading.Event()
@@ -67,10 +69,15 @@ class Worker:
             self._thread.join()
 
     def _work(self) -> None:
-        while not self._stopping.is_set():
+        while not self._stops():
             if not self._try():
                 self._wake.wait(_LOOK_EVERY)
                 self._wake.clear()
+
+    def _stops(self) -> bool:
+        """Whether to stop; asked between any two steps, so it is also when the worker was last seen to go on."""
+        self.stirred = now()
+        return self._stopping.is_set()
 
     def _try(self) -> bool:
         """One turn, whatever happens: where not even a failure can be written down, the database is asked again a little later."""
@@ -83,7 +90,7 @@ class Worker:
     def turn(self) -> bool:
         """Take one turn, if there is one to take; whether there was. Also what a test calls instead of waiting."""
         try:
-            return take_turn(self._engine, self.owner, self._lease, Outside(self._hooks, self._stopping.is_set))
+            return take_turn(self._engine, self.owner, self._lease, Outside(self._hooks, self._stops))
         except LeaseLostError as lost:
             _log.warning("turn lost", run=str(lost))
             return True
