@@ -43,7 +43,7 @@ from api.bodies import StrictRequest
 from api.errors import HANDLERS
 from api.idempotency import Idempotency
 from api.negotiation import acceptable
-from api.observing import Observed
+from api.observing import Observed, Traced
 from mastering import logs as log_lines
 from mastering.catalog import hooks as hook_catalog
 from mastering.clock import now
@@ -94,7 +94,7 @@ def create_app(settings: Settings | None = None) -> Litestar:
     app = Litestar(
         route_handlers=CONTROLLERS,
         lifespan=[_lifespan],
-        middleware=[Authentication(), Idempotency()],
+        middleware=[Traced(), Authentication(), Idempotency()],
         guards=[authorise, acceptable],
         exception_handlers=HANDLERS,
         request_class=StrictRequest,

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from datetime import datetime
 from typing import Any
 
 import structlog
@@ -11,13 +12,15 @@ from litestar.exceptions import HTTPException
 from litestar.status_codes import HTTP_503_SERVICE_UNAVAILABLE
 from msgspec import Struct
 from prometheus_client import CONTENT_TYPE_LATEST, CollectorRegistry, generate_latest
-from prometheus_client.core import GaugeMetricFamily, Metric
+from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily, Metric
 from prometheus_client.registry import Collector
 from sqlalchemy import Engine, text
 from sqlalchemy.exc import SQLAlchemyError
 
 from api.auth import PUBLIC
 from api.negotiation import OTHER_THAN_JSON
+from mastering.clock import now, wire
+from mastering.rules.decision import Situation
 from mastering.rules.lifecycle import Status
 from mastering.rules.runs import RunStatus
 from mastering.store import figures
@@ -57,34 +60,48 @@ class HealthController(Controller):
 
     @get("/metrics", opt=OTHER_THAN_JSON, media_type=_EXPOSITION, summary="Figures for Prometheus", sync_to_thread=True)
     def metrics(self, request: Request[Any, Any, Any]) -> Response[bytes]:
-        """Users and import runs by status, accounts that wait for review, and the time that requests took."""
+        """Users, runs and records; what waits, for whom and for how long; and the time that requests took (docs/operations.md)."""
         return Response(generate_latest(request.app.state.registry), media_type=_EXPOSITION)
 
 
 class _Figures(Collector):
-    """What the database says at the moment it is asked. A status that nobody stands in counts nought."""
+    """What the database says at the moment it is asked, so also of what worker processes do. What nobody stands in counts nought."""
 
     def __init__(self, engine: Engine) -> None:
         self._engine = engine
 
     def collect(self) -> Iterator[Metric]:
+        at = now()
         with reading(self._engine) as session:
-            users, runs, waiting = figures.users_by_status(session), figures.runs_by_status(session), figures.waiting(session)
-        yield _by_status("mastering_users", "Users by status.", {status.value: users.get(status.value, 0) for status in Status})
-        yield _by_status(
-            "mastering_import_runs", "Import runs by status.", {status.value: runs.get(status.value, 0) for status in RunStatus}
-        )
+            users, runs, records = figures.users_by_status(session), figures.runs_by_status(session), figures.records_by_situation(session)
+            held, waiting, takeovers = figures.held_users(session), figures.waiting(session), figures.takeovers(session)
+            queue = figures.queue(session, wire(at))
+        age = (at - datetime.fromisoformat(queue.oldest)).total_seconds() if queue.oldest else 0.0
+        yield _by("status", "mastering_users", "Users by status.", {each.value: users.get(each.value, 0) for each in Status})
+        yield GaugeMetricFamily("mastering_held_users", "Users under an admin's hold.", value=held)
+        yield _by("status", "mastering_import_runs", "Import runs by status.", {each.value: runs.get(each.value, 0) for each in RunStatus})
+        situations = {each.name: records.get(each.name, 0) for each in Situation}
+        yield _by("situation", "mastering_import_records", "Rows of all plans by situation.", situations, CounterMetricFamily)
         yield GaugeMetricFamily("mastering_waiting_accounts", "Accounts that wait for review.", value=waiting)
+        yield GaugeMetricFamily("mastering_queue_depth", "Runs that wait for a worker to begin.", value=queue.depth)
+        yield GaugeMetricFamily("mastering_queue_age_seconds", "How long the first of them has waited.", value=max(age, 0.0))
+        yield GaugeMetricFamily("mastering_left_runs", "Runs that were begun and are in no worker's hands.", value=queue.left)
+        yield GaugeMetricFamily(
+            "mastering_history_lag_rows", "Rows of plans being applied that history does not tell yet.", value=queue.unapplied
+        )
+        yield CounterMetricFamily("mastering_lease_takeovers", "Runs taken over from workers that did not stir.", value=takeovers)
 
     def describe(self) -> Iterator[Metric]:
         """Nothing beforehand: the database is asked when the figures are."""
         return iter(())
 
 
-def _by_status(name: str, meaning: str, counts: dict[str, int]) -> Metric:
-    family = GaugeMetricFamily(name, meaning, labels=["status"])
-    for status, count in counts.items():
-        family.add_metric([status], count)
+def _by(
+    label: str, name: str, meaning: str, counts: dict[str, int], kind: type[GaugeMetricFamily | CounterMetricFamily] = GaugeMetricFamily
+) -> Metric:
+    family = kind(name, meaning, labels=[label])
+    for value, count in counts.items():
+        family.add_metric([value], count)
     return family
 
 

@@ -11,6 +11,7 @@ from datetime import datetime
 from typing import Annotated, Any
 
 import anyio
+import structlog
 from anyio.to_thread import run_sync
 from litestar import Controller, Request, Response, get, post
 from litestar.exceptions import ClientException
@@ -292,6 +293,7 @@ async def _receive(request: Request[Any, Any, Any], engine: Engine, actor: Actor
     """Stream the body into a new run and seal it. Whatever goes wrong on the way fails the run, and nothing of the org has changed."""
     intake = open_intake(request.headers.get("content-type", ""), await run_sync(_csv_options, engine, app_id))
     run_id = await run_sync(runs.start, engine, actor, now(), app_id, order)
+    structlog.contextvars.bind_contextvars(run_id=run_id)
     spool, lines = Spool(engine, run_id), list[Line]()
     try:
         async for data in _in_time(request.stream()):

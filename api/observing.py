@@ -1,7 +1,8 @@
 """Around every request, also those that find no handler: an id, a log line, a measurement, and the headers that protect browsers.
 
 What is logged of an address is the handler's path with its placeholders: logins and queries stay out. The id is in the answer as
-`X-Okta-Request-Id`, where Okta's clients look for it, and in every log line that the request caused.
+`X-Okta-Request-Id`, where Okta's clients look for it, and in every log line that the request caused. Where a request is about an import
+run, the run's id is in these lines, too: by the one, an operator finds what the other did.
 """
 
 from __future__ import annotations
@@ -11,10 +12,11 @@ from time import perf_counter
 import structlog
 from litestar.datastructures import MutableScopeHeaders
 from litestar.enums import ScopeType
+from litestar.middleware import ASGIMiddleware
 from litestar.types import ASGIApp, HTTPScope, Message, Receive, Scope, Send
 from prometheus_client import CollectorRegistry, Histogram
 
-from mastering.ids import new_id
+from mastering.ids import looks_like_id, new_id
 
 _log = structlog.get_logger("mastering.api")
 _QUIET = "/health"
@@ -27,6 +29,24 @@ SECURITY_HEADERS = {
     "cache-control": "no-store",
 }
 """Set where the handler has not said otherwise."""
+
+
+RUN_ID = "run_id"
+"""What a run's id is called in log lines."""
+_IN_A_PATH = (RUN_ID, "session_id")  # an upload session is a run of the same id
+
+
+class Traced(ASGIMiddleware):
+    """Puts the run that a path names into the log lines of its request. It stands behind the router, which knows."""
+
+    scopes = (ScopeType.HTTP,)
+
+    async def handle(self, scope: Scope, receive: Receive, send: Send, next_app: ASGIApp) -> None:
+        """Note the run, if there is one."""
+        named = next((scope["path_params"][name] for name in _IN_A_PATH if name in scope["path_params"]), None)
+        if named is not None and looks_like_id(named):
+            structlog.contextvars.bind_contextvars(run_id=named)
+        await next_app(scope, receive, send)
 
 
 class Observed:
@@ -64,6 +84,7 @@ class Observed:
                 await self._app(scope, receive, adorned)
             finally:
                 self._tell(scope, status, perf_counter() - started)
+                structlog.contextvars.unbind_contextvars(RUN_ID)
 
     def _tell(self, scope: HTTPScope, status: int, seconds: float) -> None:
         method, path = scope["method"], scope.get("path_template") or "(none)"

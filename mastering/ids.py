@@ -9,6 +9,7 @@ import secrets
 import time
 
 _ALPHABET = "0123456789ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz"
+_LENGTH = 20
 _PAIRS = tuple(high + low for high in _ALPHABET for low in _ALPHABET)
 _PAIR = len(_PAIRS)
 _SQUARE, _CUBE, _CHANCE = _PAIR**2, _PAIR**3, _PAIR**4
@@ -17,6 +18,11 @@ _SQUARE, _CUBE, _CHANCE = _PAIR**2, _PAIR**3, _PAIR**4
 def new_id(kind: str) -> str:
     """A new identifier of `kind` (three characters, such as `00u` for users)."""
     return new_ids(kind, 1)[0]
+
+
+def looks_like_id(text: str) -> bool:
+    """Whether a text from outside has an identifier's form, so that it can hold nothing else."""
+    return len(text) == _LENGTH and all(character in _ALPHABET for character in text)
 
 
 def new_ids(kind: str, count: int) -> list[str]:

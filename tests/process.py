@@ -18,10 +18,10 @@ ROOT = Path(__file__).parents[1]
 
 
 @contextmanager
-def serving(folder: Path) -> Iterator[int]:
-    """The port of a server whose data, admin token (`admin-token`) and log (`log`) are in `folder`."""
+def serving(folder: Path, *options: str) -> Iterator[int]:
+    """The port of a server, started with these options, whose data, admin token (`admin-token`) and log (`log`) are in `folder`."""
     port = free_port()
-    command = [sys.executable, "-m", "mastering.cli", "serve", "--port", str(port), "--data-dir", str(folder)]
+    command = [sys.executable, "-m", "mastering.cli", "serve", "--port", str(port), "--data-dir", str(folder), *options]
     with (folder / "log").open("wb") as log, subprocess.Popen(command, cwd=ROOT, env=environment(), stdout=log, stderr=log) as process:
         try:
             _await_ready(process, port, folder / "log")

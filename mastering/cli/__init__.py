@@ -2,7 +2,7 @@
 
 ====================================  ======================================================================================
 `serve`                               the server
-`worker`                              carries out imports beside servers on the same PostgreSQL
+`worker`, `health`                    carries out imports beside servers on the same PostgreSQL; whether it goes on
 `import`, `plan`                      send a file to an app, for good or to see what would happen
 `changes`, `approve`, `cancel`        what to do about an import that is held
 `users`, `history`, `review`, `apps`  who is there, what happened, who waits, where they come from
@@ -10,7 +10,7 @@
 `demo`                                a made-up company on a server of its own, to look at
 ====================================  ======================================================================================
 
-All but `serve`, `worker`, `token` and `demo` are clients of the HTTP API and can do nothing that a script of your own could not do. How they end is
+All but `serve`, `worker`, `health`, `token` and `demo` are clients of the HTTP API and can do nothing that a script of your own could not do. How they end is
 in `exits`; what they print is made harmless by `terminal`.
 """
 
@@ -25,7 +25,7 @@ from mastering.cli import imports, people, tokens
 from mastering.cli.exits import Exit, Stop
 from mastering.cli.serve import serve
 from mastering.cli.terminal import tell
-from mastering.cli.worker import worker
+from mastering.cli.worker import health, worker
 from mastering.errors import MasteringError
 
 __all__ = ["main"]
@@ -38,6 +38,7 @@ _app = typer.Typer(
 )
 _app.command("serve")(serve)
 _app.command("worker")(worker)
+_app.command("health")(health)
 _app.command("import")(imports.import_file)
 _app.command("plan")(imports.plan)
 _app.command("changes")(imports.changes)

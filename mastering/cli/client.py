@@ -112,8 +112,10 @@ def segment(name: str) -> str:
 
 
 def find_token(given: str | None, data_dir: Path) -> str:
-    """The token to call with: the one given, `MASTERING_TOKEN`, `MASTERING_ADMIN_TOKEN`, or the file that the first start left."""
-    for token in (given, os.environ.get("MASTERING_TOKEN"), os.environ.get("MASTERING_ADMIN_TOKEN"), _in_file(data_dir / TOKEN_FILE)):
+    """The token to call with: the one given, `MASTERING_TOKEN`, `MASTERING_ADMIN_TOKEN` or its file, or the file that the first start left."""
+    preset = os.environ.get("MASTERING_ADMIN_TOKEN_FILE")
+    spoken = (given, os.environ.get("MASTERING_TOKEN"), os.environ.get("MASTERING_ADMIN_TOKEN"))
+    for token in (*spoken, _in_file(Path(preset)) if preset else None, _in_file(data_dir / TOKEN_FILE)):
         if token:
             if not (token.isascii() and token.isprintable() and " " not in token):
                 raise Stop(Exit.BAD_INPUT, "The token has characters that no token has; was it copied whole, and nothing else?")

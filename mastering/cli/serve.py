@@ -30,8 +30,10 @@ def serve(
     database_url: Annotated[
         str | None, typer.Option(help="sqlite:///FILE or postgresql://…; a file in the data folder if not said.")
     ] = None,
+    database_password_file: Annotated[str | None, typer.Option(help="File that holds the password to a PostgreSQL database.")] = None,
     data_dir: Annotated[str | None, typer.Option(help="Folder of the database and the first admin token; data if not said.")] = None,
     admin_token: Annotated[str | None, typer.Option(help="Token of the first admin, instead of one made up.")] = None,
+    admin_token_file: Annotated[str | None, typer.Option(help="File that holds this token, instead.")] = None,
     secret_key: Annotated[str | None, typer.Option(help="Key that credentials are encrypted with, 32 characters or more.")] = None,
     secret_key_file: Annotated[str | None, typer.Option(help="File that holds this key, instead.")] = None,
     outbound_allow: Annotated[
@@ -52,8 +54,10 @@ def serve(
         "host": host,
         "port": port,
         "database_url": database_url,
+        "database_password_file": database_password_file,
         "data_dir": data_dir,
         "admin_token": admin_token,
+        "admin_token_file": admin_token_file,
         "secret_key": secret_key,
         "secret_key_file": secret_key_file,
         "outbound_allow": outbound_allow,
@@ -119,7 +123,7 @@ def _announce(settings: Settings) -> None:
     tell(f"Listening on http://{host}:{settings.port} (its API is described at /docs). Stop it with Ctrl-C")
     file = Path(settings.data_dir) / "admin-token"
     if settings.admin_token is not None:
-        tell("Admin token: the one that MASTERING_ADMIN_TOKEN names")
+        tell("Admin token: the one that the settings name")
     elif file.is_file():
         tell(f"Admin token: in {file}")
     else:

@@ -87,7 +87,7 @@ class HookCaller:
             self._fail_rest(asked, _records(lease.engine, lease.run_id), Outcome.secret_unreadable)
         else:
             self._call(asked, target, hook.id, about, stopping)
-        _log.info("hook asked", hook=hook.id, run=lease.run_id, gave_up=asked.gave_up is not None)
+        _log.info("hook asked", hook=hook.id, gave_up=asked.gave_up is not None)
         return asked.gave_up
 
     def _call(self, asked: _Asked, target: Target, hook_id: str, about: About, stopping: Callable[[], bool]) -> None:

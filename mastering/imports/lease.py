@@ -61,7 +61,8 @@ class Lease:
     def give_back(self) -> None:
         """Let another have the run at once; it waits behind those that have waited longer."""
         with writing(self.engine) as session:
-            self.hold(session).lease_until = wire(now())
+            run = self.hold(session)
+            run.lease_until, run.owner = wire(now()), None  # whoever comes next takes nothing over
 
     def beat(self) -> None:
         """Make the lease longer in time, from within work that writes nothing for a while; raises `StoppedError`."""

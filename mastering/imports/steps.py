@@ -10,6 +10,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 
+import structlog
 from sqlalchemy import Engine
 from sqlalchemy.exc import IntegrityError
 from sqlmodel import Session
@@ -44,6 +45,7 @@ from mastering.terms import terms_of
 TURN = timedelta(seconds=1)
 """How long a run is applied before others have their turn."""
 _COLLISIONS = 3
+_log = structlog.get_logger("mastering.worker")
 _MOVES_PEOPLE = {"create", "link", "update", "release", "deactivate", "suspend", "unsuspend", "reactivate", "require_activation"}
 
 
@@ -71,6 +73,8 @@ def take_turn(engine: Engine, owner: str, length: timedelta, outside: Outside) -
             run.status = next_run_status(run.status, RunTrigger.plan)
         run.cursor = run.cursor if run.status is RunStatus.APPLYING else 0
         session.add(run)
+    structlog.contextvars.bind_contextvars(run_id=run.id)  # the worker takes it away at the end of its turn
+    _log.info("turn", app=run.app_id, status=run.status.value, fence=run.fence, takeovers=run.takeovers)
     lease = Lease(engine, run.id, owner, run.fence, length, outside.stopping)
     try:
         if run.status is RunStatus.PLANNING:
@@ -97,6 +101,7 @@ def _plan(lease: Lease, run: tables.ImportRun, now: datetime, outside: Outside) 
         session.add(mine)
         _tell_planned(session, mine, now, planned)
         runs.give_way(session, now, mine)
+    _log.info("run planned", status=mine.status.value, records=mine.records, changes=mine.changes, situations=planned.situations)
 
 
 def _planned(lease: Lease, run: tables.ImportRun, now: datetime, outside: Outside) -> tuple[Terms, Planned, InlineHook | None, str | None]:
@@ -212,6 +217,7 @@ def _apply_next(lease: Lease) -> bool:
         else:
             _complete(session, ledger, mine, now)
         session.add(mine)
+    _log.info("batch applied" if rows else "run completed", done=mine.cursor, changes=mine.changes)
     return bool(rows)
 
 

@@ -45,6 +45,8 @@ class Worker:
         self._engine = engine
         self._hooks = hooks
         self._lease = lease
+        self.stirred = now()
+        """When it last took a turn, a step of one, or a look for one."""
         self.owner = f"{socket.gethostname()}-{os.getpid()}-{secrets.token_hex(4)}"
         self._wake = threading.Event()
         self._stopping = threading.Event()
@@ -67,10 +69,15 @@ class Worker:
             self._thread.join()
 
     def _work(self) -> None:
-        while not self._stopping.is_set():
+        while not self._stops():
             if not self._try():
                 self._wake.wait(_LOOK_EVERY)
                 self._wake.clear()
+
+    def _stops(self) -> bool:
+        """Whether to stop; asked between any two steps, so it is also when the worker was last seen to go on."""
+        self.stirred = now()
+        return self._stopping.is_set()
 
     def _try(self) -> bool:
         """One turn, whatever happens: where not even a failure can be written down, the database is asked again a little later."""
@@ -82,10 +89,11 @@ class Worker:
 
     def turn(self) -> bool:
         """Take one turn, if there is one to take; whether there was. Also what a test calls instead of waiting."""
+        structlog.contextvars.bind_contextvars(worker=self.owner)
         try:
-            return take_turn(self._engine, self.owner, self._lease, Outside(self._hooks, self._stopping.is_set))
+            return take_turn(self._engine, self.owner, self._lease, Outside(self._hooks, self._stops))
         except LeaseLostError as lost:
-            _log.warning("turn lost", run=str(lost))
+            _log.warning("turn lost", run_id=str(lost))
             return True
         except Exception as fault:  # noqa: BLE001 - whatever it is, it is the run's end and not the worker's
             if is_outage(fault):
@@ -93,6 +101,8 @@ class Worker:
                 return False
             _log.exception("turn failed")
             return self._give_up(fault)
+        finally:
+            structlog.contextvars.unbind_contextvars("worker", "run_id")
 
     def _give_up(self, fault: Exception) -> bool:
         """Fail the run that this worker holds, if any: a run whose plan cannot be made or applied must not be tried for ever."""
@@ -101,6 +111,7 @@ class Worker:
         told = fault.summary if isinstance(fault, MasteringError) else f"{type(fault).__name__}; the server's log has the details"
         for run_id in mine:
             runs.give_up(self._engine, SERVICE, now(), run_id, f"The import could not go on: {told}", owner=self.owner)
+            _log.error("run failed", run_id=run_id)
         return bool(mine)
 
 

@@ -54,6 +54,7 @@ def claim(session: Session, owner: str, now: str, until: str) -> ImportRun | Non
     )
     run = session.execute(query).scalars().first()
     if run is not None:
+        run.takeovers += run.lease_until is not None and run.owner not in {None, owner}
         run.owner, run.lease_until, run.fence = owner, until, run.fence + 1
         session.add(run)
         session.flush()
@@ -132,5 +133,7 @@ def leased_by(session: Session, owner: str) -> Sequence[str]:
 
 
 def free_leases(session: Session) -> None:
-    """Take every lease away: only where no other process can hold one."""
+    """Take every lease away, and the runs from their owners: only where no other process can hold one."""
+    at_work = col(ImportRun.status).in_(_WAITING) & col(ImportRun.lease_until).is_not(None) & col(ImportRun.owner).is_not(None)
+    session.execute(update(ImportRun).where(at_work).values(takeovers=col(ImportRun.takeovers) + 1))
     session.execute(update(ImportRun).values(lease_until=None))

@@ -228,7 +228,10 @@ class WaitingWay(SQLModel, table=True):
 
 
 class ImportRun(SQLModel, table=True):
-    """One import of one app, its plan's verdict, and the lease of whoever works on it. `received`: when a session was last loaded."""
+    """One import of one app, its plan's verdict, and the lease of whoever works on it. `received`: when a session was last loaded.
+
+    `takeovers`: how often it was taken from an owner whose lease had run out, or who was known to be dead.
+    """
 
     __tablename__: ClassVar[Any] = "import_runs"
     __table_args__ = (
@@ -269,6 +272,7 @@ class ImportRun(SQLModel, table=True):
     owner: str | None = None
     lease_until: str | None = None
     fence: int = 0
+    takeovers: int = 0
     version: int = 1
 
 

@@ -7,8 +7,9 @@ from litestar.testing import TestClient
 from sqlalchemy.exc import OperationalError
 
 from api import create_app
+from mastering.rules.decision import Situation
 from mastering.settings import Settings
-from tests.api.service import ADMIN_TOKEN, Service, record, refusal
+from tests.api.service import ADMIN_TOKEN, CONFIRM_ALL, Service, record, refusal
 
 
 def test_who_answers_is_alive_and_who_can_ask_its_database_is_ready(service: Service) -> None:
@@ -39,6 +40,42 @@ def test_the_metrics_count_users_runs_and_who_waits_as_they_are_now(service: Ser
     assert 'mastering_users{status="SUSPENDED"} 0.0' in text
     assert 'mastering_import_runs{status="COMPLETED"} 2.0' in text
     assert "mastering_waiting_accounts 1.0" in text
+
+
+def test_the_metrics_count_records_by_what_was_found_of_them_and_dry_runs_do_not_count(service: Service) -> None:
+    app_id = service.source()
+    service.policy(app_id, confirmation=CONFIRM_ALL, mastering={"enabled": True}, safeguard={"enabled": False})
+    service.send(app_id, [record("jane"), record("john")])
+    service.send(app_id, [record("jane"), record("jim")], dryRun="true")
+    before = figures(service)
+    assert before['mastering_import_records_total{situation="UNMATCHED"}'] == 2
+    assert before['mastering_import_records_total{situation="WENT_MISSING"}'] == 0
+    service.send(app_id, [record("jane"), record("jim")])
+    after = figures(service)
+    assert after['mastering_import_records_total{situation="UNMATCHED"}'] == 3
+    assert after['mastering_import_records_total{situation="UNCHANGED"}'] == 1
+    assert {name for name in after if name.startswith("mastering_import_records_total")} == {
+        f'mastering_import_records_total{{situation="{each.name}"}}' for each in Situation
+    }
+
+
+def test_the_metrics_count_whom_admins_hold(service: Service) -> None:
+    jane = service.user("jane")
+    assert figures(service)["mastering_held_users"] == 0
+    service.put(f"/users/{jane['id']}/hold", json={"reason": "on leave"})
+    assert figures(service)["mastering_held_users"] == 1
+
+
+def test_the_metrics_tell_what_waits_for_a_worker_also_when_nothing_does(service: Service) -> None:
+    told = figures(service)
+    names = ("queue_depth", "queue_age_seconds", "left_runs", "history_lag_rows", "lease_takeovers_total")
+    assert [told[f"mastering_{name}"] for name in names] == [0, 0, 0, 0, 0]
+
+
+def figures(service: Service) -> dict[str, float]:
+    """The metrics by name and labels."""
+    lines = service.ask("GET", "/metrics").text.splitlines()
+    return {name: float(value) for name, _, value in (line.rpartition(" ") for line in lines if not line.startswith("#"))}
 
 
 def test_the_metrics_time_requests_by_pattern_and_never_by_address(service: Service) -> None:
