@@ -23,6 +23,7 @@ from mastering.rematch import Ripple, rematch
 from mastering.rules.people import User
 from mastering.store import people
 from mastering.store.engine import writing
+from mastering.store.locks import Lock, share
 from mastering.store.outage import is_about_a_login
 
 LOGIN_TAKEN = "login: An object with this field already exists in the current organization"
@@ -41,8 +42,9 @@ def against_the_quicker() -> Iterator[None]:
 
 @contextmanager
 def changing(engine: Engine, now: datetime, actor: Actor) -> Iterator[Ledger]:
-    """A ledger in a transaction of its own: all of it is kept, or, if the block raises, nothing."""
+    """A ledger in a transaction of its own, during which no option changes: all of it is kept, or, if the block raises, nothing."""
     with against_the_quicker(), writing(engine) as session:
+        share(session, Lock.OPTIONS)
         yield Ledger(session, now, actor)
 
 

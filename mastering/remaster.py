@@ -29,6 +29,7 @@ from mastering.rules.text import fold_login
 from mastering.store import catalog, people, tables
 from mastering.store import users as store
 from mastering.store.engine import reading, writing
+from mastering.store.locks import Lock, share
 
 _AT_ONCE = 1_000
 _LOST = {
@@ -106,7 +107,8 @@ def remap(ledger: Ledger, users: Collection[User], sources: Sources, *, refused:
 def remaster(engine: Engine, actor: Actor, now: datetime, *, app_id: str | None = None) -> RemasterReport:
     """Map every user's profile again, or only those with an account in one app, in batches of one transaction each (SPEC §3).
 
-    First all users are read, so that logins are given out knowing every claim; then only those are written whose profile changes.
+    First all users are read, so that logins are given out knowing every claim; then only those are written whose profile changes, each
+    batch by the options of its own moment: whoever changes them again meanwhile is not overwritten by what was read before.
     """
     with reading(engine) as session:
         sources = load_sources(session, now)
@@ -114,10 +116,11 @@ def remaster(engine: Engine, actor: Actor, now: datetime, *, app_id: str | None 
     report = RemasterReport()
     for ids in found.batches():
         with writing(engine) as session:
+            share(session, Lock.OPTIONS)
             ledger = Ledger(session, now, actor)
             ledger.load_users(ids)
             refused = {user_id: found.lost[user_id] for user_id in ids & found.lost.keys()}
-            report.add(remap(ledger, list(ledger.users.values()), sources, refused=refused))
+            report.add(remap(ledger, list(ledger.users.values()), load_sources(session, now), refused=refused))
             ledger.flush()
     return report
 

@@ -31,14 +31,19 @@ def replay(events: Iterable[HistoryEvent]) -> User | None:
     """The user that events in ascending order tell of; `None` before the first and after a deletion."""
     user: User | None = None
     for event in events:
-        body = load(event.body)
-        values = load(event.values_json) if event.values_json else {}
-        if event.type == _GONE:
-            user = None
-            continue
-        if user is None:
-            user = User(event.subject, Status(body["to"]), "", {}, created=event.at, last_updated=event.at)
-        _apply(user, event, body, values)
+        user = after(user, event)
+    return user
+
+
+def after(user: User | None, event: HistoryEvent) -> User | None:
+    """The user after one more event, the one given being changed; `None` after a deletion."""
+    body = load(event.body)
+    values = load(event.values_json) if event.values_json else {}
+    if event.type == _GONE:
+        return None
+    if user is None:
+        user = User(event.subject, Status(body["to"]), "", {}, created=event.at, last_updated=event.at)
+    _apply(user, event, body, values)
     return user
 
 

@@ -14,7 +14,7 @@ from enum import StrEnum
 from sqlalchemy import Engine, select
 from sqlmodel import Session, col
 
-from mastering.acts import LOGIN_TAKEN, against_the_quicker
+from mastering.acts import LOGIN_TAKEN, changing
 from mastering.disagreements import review_disagreements
 from mastering.errors import Invalid, MasteringError, NotFound, WrongState
 from mastering.imports.applying import why_of
@@ -27,7 +27,7 @@ from mastering.rules.record import AccountState, Mode
 from mastering.rules.text import fold_login
 from mastering.store import people, tables
 from mastering.store import users as user_store
-from mastering.store.engine import reading, writing
+from mastering.store.engine import reading
 from mastering.terms import terms_of
 
 
@@ -71,8 +71,8 @@ def decide(engine: Engine, actor: Actor, now: datetime, items: Sequence[Item]) -
 
 
 def _carry_out(engine: Engine, actor: Actor, now: datetime, item: Item) -> User | None:
-    with against_the_quicker(), writing(engine) as session:
-        ledger = Ledger(session, now, actor)
+    with changing(engine, now, actor) as ledger:
+        session = ledger.session
         account = ledger.account(item.account_id)
         terms = terms_of(session, account.app_id, Mode.INCREMENTAL, now)
         match item.verdict:

@@ -20,7 +20,7 @@ from mastering.remaster import remaster
 from mastering.rematch import rematch_all
 from mastering.store import catalog as store
 from mastering.store.engine import writing
-from mastering.store.locks import Lock, hold
+from mastering.store.locks import Lock, hold, share
 from mastering.store.tables import App, Org
 
 _log = structlog.get_logger("mastering.catalog")
@@ -81,6 +81,7 @@ def changing(engine: Engine, actor: Actor, now: datetime) -> Iterator[Change]:
         _log.info("remastered", app=app_id, changed=report.changed, rejected=refused, at=wire(now))
     if change.remaster or change.rematch:
         with writing(engine) as session:
+            share(session, Lock.OPTIONS)
             ledger = Ledger(session, now, actor)
             rematch_all(ledger, now)
             ledger.flush()
