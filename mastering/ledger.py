@@ -166,7 +166,7 @@ class Ledger:
         if account is not None:
             self._attach(account, user, why)
         values = {"attributes": {name: {"old": None, "new": value} for name, value in profile.items()}}
-        self._user_event(user, "user.create", why, {"trigger": "create", "from": None, "to": user.status.value}, values, account)
+        self._user_event(user, "user.create", why, {"trigger": "create", "from": None, "to": user.status}, values, account)
         return user
 
     def move(
@@ -180,8 +180,8 @@ class Ledger:
         if user.status is Status.ACTIVE:
             user.activated = self.at
         values = {"attributes": self._assign(user, new)} if new else {}
-        body = {"trigger": trigger.value, "from": before.value, "to": user.status.value}
-        self._user_event(user, f"user.{trigger.value}", why, body, values, account)
+        body = {"trigger": trigger, "from": before, "to": user.status}
+        self._user_event(user, f"user.{trigger}", why, body, values, account)
 
     def change_profile(
         self, user: User, new: Mapping[str, Value], why: Why = BY_HAND, *, account: Account | None = None, kind: str = "user.update"
@@ -366,7 +366,7 @@ def _account_document(account: Account) -> dict[str, Any]:
         "id": account.id,
         "appId": account.app_id,
         "userId": account.user_id,
-        "account": account.account.value,
+        "account": account.account,
         "released": account.released,
         "ignored": account.ignored,
         "situation": account.situation,

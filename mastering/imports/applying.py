@@ -162,7 +162,7 @@ def _queue(ledger: Ledger, account: Account, change: Change, why: Why, changed: 
 
 def why_of(change: Change, seq: int) -> Why:
     """The decision behind a row, as history tells it (SPEC §13)."""
-    facts: dict[str, Any] = {"situation": change.decision.situation.value}
+    facts: dict[str, Any] = {"situation": change.decision.situation}
     if change.before is not None:
         facts["status"] = change.before.value
     if change.candidates:
@@ -171,4 +171,4 @@ def why_of(change: Change, seq: int) -> Why:
     hook = hook_facts(change)
     if hook is not None:
         facts["hook"] = hook
-    return Why(change.decision.rule.value, change.decision.reason, change.authority, row=seq, facts=facts)
+    return Why(change.decision.rule, change.decision.reason, change.authority, row=seq, facts=facts)
