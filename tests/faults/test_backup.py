@@ -23,7 +23,6 @@ from tests.postgres import PROGRAMS, engine_url
 from tests.walks.imports_world import person
 
 STEPS = {
-    "received": "mastering.imports.steps:_plan:stop:1",
     "half planned": "mastering.imports.rows:PlanWriter.write:stop:3",
     "in a batch": "mastering.imports.steps:apply_batch:stop:3",
     "between two batches": "mastering.imports.steps:_apply_next:stop:3",

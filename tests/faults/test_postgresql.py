@@ -91,10 +91,18 @@ def test_a_worker_that_is_killed_leaves_its_run_to_another(place: Place, kind: s
     victim = place.start("mastering.imports.steps:apply_batch:after:3", "worker")
     server.send(place.app, AFTER)
     assert victim.await_end() == -signal.SIGKILL
+    assert figure(server, "mastering_lease_takeovers_total") == 0
     place.start("-", "worker")
     run = server.await_run(place.app)
     assert (run["status"], run["actions"]) == ("COMPLETED", ACTIONS)
+    assert figure(server, "mastering_lease_takeovers_total") == 1
     place.check()
+
+
+def figure(server: Process, name: str) -> float:
+    """A figure without labels, as any server tells it, though it does none of the work."""
+    (line,) = [line for line in server.http.get(f"http://127.0.0.1:{server.port}/metrics").text.splitlines() if line.startswith(f"{name} ")]
+    return float(line.split()[1])
 
 
 def test_an_upload_that_died_with_its_process_is_failed_by_another_process(place: Place, kind: str) -> None:
