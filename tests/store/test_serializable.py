@@ -212,9 +212,7 @@ def small_batches(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 @pytest.mark.usefixtures("small_batches")
-@settings(
-    max_examples=15 * len(SEEDS) // 2, deadline=None, suppress_health_check=list(HealthCheck), phases=(Phase.explicit, Phase.generate)
-)
+@settings(max_examples=6 * len(SEEDS), deadline=None, suppress_health_check=list(HealthCheck), phases=(Phase.explicit, Phase.generate))
 @given(POLICIES, POLICIES, st.lists(STEPS, min_size=10, max_size=30))
 def test_of_any_interleaving_the_history_tells_an_order_in_which_the_rules_were_applied(
     database: Engine, hr_policy: ImportPolicy, ad_policy: ImportPolicy, work: list[Step]
