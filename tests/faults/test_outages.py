@@ -6,16 +6,20 @@ import json
 import shutil
 import signal
 import socket
-import sqlite3
 import subprocess
 import sys
 from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
+from sqlalchemy import select
+from sqlmodel import col
 
+from mastering.store import tables
+from mastering.store.engine import open_database, reading
 from tests.faults.conftest import ACTIONS, AFTER, Place
 from tests.faults.processes import PATIENCE, ROOT, TOKEN
+from tests.postgres import engine_url
 from tests.walks.imports_world import person
 
 
@@ -36,16 +40,16 @@ def test_a_client_that_vanishes_in_the_middle_of_its_upload_leaves_a_failed_run_
     place.check()
 
 
-@pytest.mark.parametrize("kind", ["sqlite"], indirect=True)
 def test_a_server_told_to_stop_leaves_a_run_between_two_batches_and_the_next_one_goes_on_from_there(place: Place) -> None:
     server = place.start("mastering.imports.steps:_apply_next:term:2")
     server.send(place.app, AFTER)
     assert server.await_end() == -signal.SIGTERM
-    with sqlite3.connect(place.folder / "mastering.db") as database:
-        ((status, cursor, changes),) = database.execute("SELECT status, cursor, changes FROM import_runs ORDER BY id DESC LIMIT 1")
-    database.close()
-    assert status == "APPLYING"
-    assert 0 < cursor < changes
+    engine = open_database(engine_url(place.url))
+    with reading(engine) as session:
+        run = session.execute(select(tables.ImportRun).order_by(col(tables.ImportRun.id).desc()).limit(1)).scalar_one()
+    engine.dispose()
+    assert run.status == "APPLYING"
+    assert 0 < run.cursor < run.changes
     again = place.start()
     assert again.await_run(place.app)["actions"] == ACTIONS
     place.check()
