@@ -186,10 +186,15 @@ class Planner:
             self._take(planned)
 
     def _absent(self, found: Survey) -> Iterator[store.Head]:
-        """The snapshot says nothing of whom a delta linked or brought to the queue after the snapshot was accepted."""
+        """The snapshot says nothing of whom a delta linked or brought to the queue after the snapshot was accepted.
+
+        Where it carried every account there is, which one count tells, none of them is looked at again.
+        """
+        known, self._waiting = store.count_known(self._session, self._run.app_id)
+        if known == found.known:
+            return
         cutoff = self._run.snapshot_at or self._run.created
         for head in store.known_accounts(self._session, self._run.app_id):
-            self._waiting += head.waiting
             if head.external_id in found.seen or head.created > cutoff:
                 continue
             if head.waiting:

@@ -44,7 +44,12 @@ def open_database(url: str) -> Engine:
     if parsed.get_backend_name() == "sqlite":
         _make_private(parsed.database)
         engine = create_engine(
-            parsed, connect_args={"timeout": _BUSY_SECONDS, "check_same_thread": False}, pool_size=20, max_overflow=40, hide_parameters=True
+            parsed,
+            connect_args={"timeout": _BUSY_SECONDS, "check_same_thread": False},
+            pool_size=20,
+            max_overflow=40,
+            pool_use_lifo=True,
+            hide_parameters=True,
         )
         event.listen(engine, "connect", _on_sqlite_connect)
         event.listen(engine, "begin", _on_sqlite_begin)
