@@ -110,6 +110,8 @@ class Planner:
         if self._run.mode is Mode.INCREMENTAL:
             self._plan_waiting_returns(found)
         self._write_renames()
+        if self._run.mode is Mode.FULL:
+            found.seen.clear()  # who is absent is known; the claims of newcomers are to have the room
         for rows in records(self._session, self._run.id, found, _THEN):
             self._writer.lease.beat()
             self._plan_others(rows)
