@@ -12,7 +12,7 @@ from datetime import datetime
 from time import perf_counter
 from typing import Any
 
-from sqlalchemy import text
+from sqlalchemy import bindparam, text
 
 from bench import bare
 from bench.databases import Place, engine_of
@@ -32,7 +32,7 @@ class Grown:
     first: float
     unchanged: float
     planning: float
-    digests: float
+    digests: tuple[float, float]
     changed: float
     held: float
     approved: float
@@ -47,7 +47,7 @@ def measure(place: Place, count: int) -> Grown:
         first = count / service.carry_out(app, body)[1]
         copied = bare.rate(url, place.new())
         run, took = service.carry_out(app, body)
-        digests = _reading_digests(url, app)
+        digests = _sweeping_digests(url, app), _asking_digests(url, app, count)
         changed = count / service.carry_out(app, blocks(lines_of(range(count), changed_every=100)))[1]
         missing, waited = service.carry_out(app, blocks(lines_of(range(count - count // 4), changed_every=100)), ends="HELD")
         approved = (count // 4) / _approve(service, missing)
@@ -56,14 +56,29 @@ def measure(place: Place, count: int) -> Grown:
         )
 
 
-def _reading_digests(url: str, app: str) -> float:
-    """Seconds to read the external ids and digests of all accounts of an app from the database, and nothing more."""
+def _sweeping_digests(url: str, app: str) -> float:
+    """Seconds to read the external ids and digests of all accounts of an app in one sweep, and nothing more."""
     engine = engine_of(url)
     with reading(engine) as session:
         query = text("SELECT external_id, digest FROM app_users WHERE app_id = :app ORDER BY external_id")
         started = perf_counter()
         for _ in session.execute(query, {"app": app}, execution_options={"yield_per": _AT_ONCE}):
             pass
+        took = perf_counter() - started
+    engine.dispose()
+    return took
+
+
+def _asking_digests(url: str, app: str, count: int) -> float:
+    """Seconds to ask for the digests of these records by their external ids, so many at a time, as who does not hold all accounts in memory has to."""
+    engine = engine_of(url)
+    with reading(engine) as session:
+        query = text("SELECT external_id, digest FROM app_users WHERE app_id = :app AND external_id IN :ids").bindparams(
+            bindparam("ids", expanding=True)
+        )
+        started = perf_counter()
+        for start in range(0, count, _AT_ONCE):
+            session.execute(query, {"app": app, "ids": [f"E{number}" for number in range(start, min(count, start + _AT_ONCE))]}).all()
         took = perf_counter() - started
     engine.dispose()
     return took

@@ -52,16 +52,18 @@ def _grown(now: float, before: float) -> str:
     return f"{now:,.0f} ({now / before:.2f})"
 
 
+def _over(took: float, yardstick: float) -> str:
+    return f"{took / yardstick:.1f} (of {yardstick:.2f} s)"
+
+
 _ROWS: tuple[tuple[str, Callable[[Grown, Grown], str], str], ...] = (
     ("bare bulk insert or COPY of the same rows", lambda now, then: _grown(now.bare, then.bare), ""),
     ("first import", lambda now, then: _grown(now.first, then.first), "≥ 0.80 of 100,000's"),
     ("first import over bare", lambda now, _: f"{now.first / now.bare:.2f}", "≥ 0.33"),
     ("unchanged again", lambda now, then: _grown(now.unchanged, then.unchanged), "≥ 0.80"),
-    (
-        "planning it over reading its digests",
-        lambda now, _: f"{now.planning:.2f} s / {now.digests:.2f} s = {now.planning / now.digests:.1f}",
-        "≤ 3",
-    ),
+    ("planning it", lambda now, _: f"{now.planning:.2f} s", ""),
+    ("over reading its digests in one sweep", lambda now, _: _over(now.planning, now.digests[0]), "≤ 3"),
+    ("over asking for them by external id", lambda now, _: _over(now.planning, now.digests[1]), "≤ 3"),
     ("one in a hundred changed", lambda now, then: _grown(now.changed, then.changed), "≥ 0.80"),
     ("a quarter missing, held", lambda now, then: _grown(now.held, then.held), "≥ 0.80"),
     ("approved, changes a second", lambda now, then: _grown(now.approved, then.approved), "≥ 0.80"),

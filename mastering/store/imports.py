@@ -80,11 +80,14 @@ def drop_chunks(session: Session, run_id: str) -> None:
 
 def heads(session: Session, app_id: str, external_ids: Collection[str]) -> dict[str, Head]:
     """The heads of an app's accounts by external id. Asked through the driver: it is the one question every record asks."""
-    connection, found = session.connection(), {}
-    mark = bulk.mark(connection)
+    connection, found = session.connection(), dict[str, Head]()
+    mark, values = bulk.mark(connection), tuple[Any, ...]()
     for part in slices(external_ids):
-        query = f"SELECT {_HEAD} FROM app_users WHERE app_id = {mark} AND external_id IN ({', '.join([mark] * len(part))})"
-        found.update({row[0]: Head._make(row) for row in connection.exec_driver_sql(query, (app_id, *part)).cursor.fetchall()})
+        among, values = f"= ANY({mark})", (app_id, part)  # one value, however many ids: they are neither parsed nor planned one by one
+        if connection.dialect.name == "sqlite":
+            among, values = f"IN ({', '.join([mark] * len(part))})", (app_id, *part)
+        query = f"SELECT {_HEAD} FROM app_users WHERE app_id = {mark} AND external_id {among}"
+        found.update({row[0]: Head._make(row) for row in connection.exec_driver_sql(query, values).cursor.fetchall()})
     return found
 
 
