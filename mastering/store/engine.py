@@ -114,7 +114,7 @@ def _on_sqlite_connect(connection: Any, _: object) -> None:
         "journal_mode=WAL",
         "foreign_keys=ON",
         "synchronous=FULL",
-        "cache_size=-64000",
+        "cache_size=-16000",
         "wal_autocheckpoint=8000",
         "temp_store=MEMORY",
     ):
