@@ -87,7 +87,7 @@ _log = structlog.get_logger("mastering.api")
 def create_app(settings: Settings | None = None) -> Litestar:
     """The application. Without settings it reads them from the environment; raises `SettingInvalid`.
 
-    While it runs, `state` has the `engine`, the import `worker`, the metrics' `registry`, the `vault` of secrets and the `door` outwards.
+    While it runs, `state` has the `engine`, how many `uploads` are being received, the import `worker`, the metrics' `registry`, the `vault` of secrets and the `door` outwards.
     """
     settings = settings or Settings.from_environment(os.environ)
     log_lines.configure(settings.log_format)
@@ -103,6 +103,7 @@ def create_app(settings: Settings | None = None) -> Litestar:
         logging_config=None,
     )
     app.state.settings = settings
+    app.state.uploads = 0
     app.state.registry = CollectorRegistry()
     app.state.observe_hooks = hooks.observed(app.state.registry)
     app.asgi_handler = Observed(Admission(app.asgi_handler), app.state.registry)

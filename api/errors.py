@@ -25,6 +25,7 @@ from api.bodies import in_words
 from mastering.errors import (
     AlreadyActive,
     AttributeMastered,
+    Busy,
     Forbidden,
     IllegalMove,
     Invalid,
@@ -57,6 +58,7 @@ REFUSALS: Mapping[type[MasteringError], tuple[int, str]] = {
     KeyReused: (409, "M0000002"),
     PreconditionFailed: (412, "E0000231"),
     UnsupportedMediaType: (415, "E0000021"),
+    Busy: (429, "E0000047"),
 }
 """Status and code of what the program refuses, by the nearest class."""
 
@@ -80,6 +82,8 @@ _FAULT = ("E0000009", "Internal Server Error")
 _LONGEST = 1_000
 _AWAY = ("E0000009", "The database cannot do this at the moment. Look whether it took effect, then ask again")
 _MOST_CAUSES = 100
+_WITH: Mapping[int, Mapping[str, str]] = {401: {"WWW-Authenticate": "SSWS"}, 429: {"Retry-After": "5"}}
+"""The header that goes with a status."""
 
 
 class Cause(Struct, rename="camel"):
@@ -154,8 +158,7 @@ def _refusal(refusal: MasteringError) -> _Problem:
     for kind in type(refusal).__mro__:
         if kind in REFUSALS:
             status, code = REFUSALS[kind]
-            headers = {"WWW-Authenticate": "SSWS"} if status == HTTPStatus.UNAUTHORIZED else {}
-            return _Problem(status, code, refusal.summary, refusal.causes, headers)
+            return _Problem(status, code, refusal.summary, refusal.causes, _WITH.get(status, {}))
     return _Problem(500, *_FAULT)
 
 

@@ -6,7 +6,8 @@ asynchronous place of the program; everything that touches the database runs in 
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator, Sequence
+from collections.abc import AsyncIterator, Iterator, Sequence
+from contextlib import contextmanager
 from datetime import datetime
 from typing import Annotated, Any
 
@@ -14,6 +15,7 @@ import anyio
 import structlog
 from anyio.to_thread import run_sync
 from litestar import Controller, Request, Response, get, post
+from litestar.datastructures import State
 from litestar.exceptions import ClientException
 from litestar.openapi import ResponseSpec
 from litestar.params import FromPath, FromQuery, HeaderParameter, JSONBody, QueryParameter
@@ -29,7 +31,7 @@ from mastering.catalog import apps
 from mastering.clock import now, wire
 from mastering.connectors.intake import open_intake
 from mastering.connectors.lines import Line
-from mastering.errors import Invalid, MalformedBody
+from mastering.errors import Busy, Invalid, MalformedBody
 from mastering.imports import runs
 from mastering.imports.rows import effect_of
 from mastering.imports.spool import LINES_PER_CHUNK, Spool
@@ -45,6 +47,8 @@ from mastering.store.documents import load
 from mastering.store.engine import reading
 
 MAX_BODY = 2 * 1024**3
+MOST_UPLOADS = 16
+"""Bodies that a process receives at a time. Each has some megabytes of lines in memory, and a thread while they are written down."""
 _MOST_RECORDS = 2**31 - 1
 _QUESTIONS = {"mode", "expectedCount", "dryRun", "allowEmpty", "snapshotAt"}
 PATIENCE = 60.0
@@ -200,7 +204,8 @@ class AppImportController(Controller):
         taken_at = wire(snapshot_at) if snapshot_at else None
         order = runs.Order(mode, "PUSH", dry_run, allow_empty, expected_count, taken_at)
         engine, actor = request.app.state.engine, actor_of(request)
-        run_id = await _receive(request, engine, actor, app_id, order)
+        with _room(request.app.state):
+            run_id = await _receive(request, engine, actor, app_id, order)
         request.app.state.worker.wake()
         view = await _await_end(engine, run_id, patience)
         status = HTTP_200_OK if view.status in _RESTS else HTTP_202_ACCEPTED
@@ -287,6 +292,18 @@ CONTROLLERS = [AppImportController, ImportController]
 
 
 # -- receiving --------------------------------------------------------------------------------------------------------
+
+
+@contextmanager
+def _room(state: State) -> Iterator[None]:
+    """One of the places for uploads, while the block lasts; raises `Busy` where none is free. Asked by the event loop alone, so it needs no lock."""
+    if state.uploads >= MOST_UPLOADS:
+        raise Busy(f"{MOST_UPLOADS} imports are being received already; nothing was read of this one. Send it again a little later")
+    state.uploads += 1
+    try:
+        yield
+    finally:
+        state.uploads -= 1
 
 
 async def _receive(request: Request[Any, Any, Any], engine: Engine, actor: Actor, app_id: str, order: runs.Order) -> str:

@@ -8,12 +8,15 @@ first import        users a second, from the first byte of the request to the co
 unchanged           records a second of the same body again
 memory              growth of the server's peak over the empty server
 ==================  =========================================================================================================
+
+`python -m bench scale` (or `python make.py bench scale`) measures how imports grow, on both databases: `bench/scale.py`.
 """
 
 from __future__ import annotations
 
 import argparse
 import platform
+import sys
 import tempfile
 from importlib.metadata import version
 from pathlib import Path
@@ -21,13 +24,16 @@ from pathlib import Path
 from rich.console import Console
 from rich.table import Table
 
-from bench import bare, decide, expressions, server
+from bench import bare, decide, expressions, scale, server
 
 _PACKAGES = ("sqlalchemy", "sqlmodel", "litestar", "msgspec", "uvicorn", "transitions")
 
 
 def main() -> None:
     """Measure, and print figures, ratios, machine and versions."""
+    if sys.argv[1:2] == ["scale"]:
+        scale.main(sys.argv[2:])
+        return
     parser = argparse.ArgumentParser(prog="bench", description="How fast the service is, as ratios in one run.")
     parser.add_argument("records", nargs="?", type=int, default=100_000)
     count: int = parser.parse_args().records
@@ -35,7 +41,7 @@ def main() -> None:
         decided = decide.rate(count)
         evaluated = expressions.rate(max(count, 100_000))
         imported = server.measure(Path(folder), count)
-        inserted = bare.rate(Path(folder) / "mastering.db", Path(folder) / "bare.db")
+        inserted = bare.rate(f"sqlite:///{folder}/mastering.db", f"sqlite:///{folder}/bare.db")
     table = Table("what", "measured", "ratio or bound", "wanted", title=f"{count:,} records, embedded SQLite")
     table.add_row("decide in memory", f"{decided:,.0f} records/s", "", "≥ 150,000/s")
     table.add_row("evaluate expressions in memory", f"{evaluated:,.0f} evaluations/s", "", "≥ 300,000/s")

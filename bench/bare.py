@@ -1,39 +1,51 @@
-"""The yardstick: the very rows that the import wrote, copied by bare bulk inserts into an empty database of the same schema."""
+"""The yardstick: the very rows that the import wrote, copied into an empty database of the same schema.
+
+By bare bulk inserts of tuples on SQLite, by bare COPY on PostgreSQL, 10,000 rows to a transaction. Only the writing is timed, and memory
+does not grow with the rows.
+"""
 
 from __future__ import annotations
 
-import sqlite3
-from pathlib import Path
+from collections.abc import Sequence
 from time import perf_counter
 from typing import Any
 
-from mastering.store.engine import open_database, writing
+from sqlalchemy import Connection
+
+from bench.databases import engine_of
+from mastering.store.engine import reading, writing
 
 _TABLES = ("users", "app_users", "history")
 _AT_ONCE = 10_000
 
 
-def rate(source: Path, target: Path) -> float:
-    """Users a second, each with its account and its history."""
-    rows = {table: _read(source, table) for table in ("apps", *_TABLES)}
-    engine = open_database(f"sqlite:///{target}")
-    _insert(engine, "apps", *rows["apps"])
-    started = perf_counter()
-    for table in _TABLES:
-        _insert(engine, table, *rows[table])
-    took = perf_counter() - started
-    engine.dispose()
-    return len(rows["users"][1]) / took
+def rate(source: str, target: str) -> float:
+    """Users a second, each with its account and its history, from one address to another."""
+    there, here = engine_of(source), engine_of(target)
+    people, took = 0, 0.0
+    with reading(there) as session:
+        for table in ("apps", *_TABLES):
+            found = session.connection().exec_driver_sql(f"SELECT * FROM {table}", execution_options={"stream_results": True})
+            columns = list(found.keys())
+            for rows in found.partitions(_AT_ONCE):
+                plain = [tuple(row) for row in rows]
+                started = perf_counter()
+                with writing(here) as other:
+                    _insert(other.connection(), table, columns, plain)
+                took += (perf_counter() - started) if table in _TABLES else 0
+                people += len(plain) if table == "users" else 0
+    there.dispose()
+    here.dispose()
+    return people / took
 
 
-def _read(source: Path, table: str) -> tuple[list[str], list[Any]]:
-    with sqlite3.connect(source) as connection:
-        cursor = connection.execute(f"SELECT * FROM {table}")
-        return [column[0] for column in cursor.description], cursor.fetchall()
-
-
-def _insert(engine: Any, table: str, columns: list[str], rows: list[Any]) -> None:
-    names, marks = ", ".join(f'"{column}"' for column in columns), ", ".join("?" * len(columns))
-    for start in range(0, len(rows), _AT_ONCE):
-        with writing(engine) as session:
-            session.connection().exec_driver_sql(f"INSERT INTO {table} ({names}) VALUES ({marks})", rows[start : start + _AT_ONCE])
+def _insert(connection: Connection, table: str, columns: Sequence[str], rows: list[Any]) -> None:
+    names = ", ".join(f'"{column}"' for column in columns)
+    if connection.dialect.name == "sqlite":
+        marks = ", ".join("?" * len(columns))
+        connection.exec_driver_sql(f"INSERT INTO {table} ({names}) VALUES ({marks})", rows)
+        return
+    driver: Any = connection.connection.driver_connection
+    with driver.cursor() as cursor, cursor.copy(f"COPY {table} ({names}) FROM STDIN") as copy:
+        for row in rows:
+            copy.write_row(row)

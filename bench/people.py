@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from typing import Any
 
 import msgspec
@@ -11,7 +11,7 @@ _CITIES = ("Berlin", "Lyon", "Porto", "Gdańsk", "Kraków", "Malmö", "Turin", "
 _TEAMS = ("Sales", "Engineering", "Finance", "Support", "Legal", "People", "Research")
 
 
-def profile(number: int) -> dict[str, Any]:
+def profile(number: int, title: str = "Engineer") -> dict[str, Any]:
     """One person's app profile: ten attributes, about 250 bytes."""
     return {
         "email": f"person.{number}@example.com",
@@ -21,7 +21,7 @@ def profile(number: int) -> dict[str, Any]:
         "department": _TEAMS[number % len(_TEAMS)],
         "city": _CITIES[number % len(_CITIES)],
         "countryCode": "DE",
-        "title": "Engineer",
+        "title": title,
         "costCenter": f"CC{number % 97}",
         "manager": f"person.{number // 10}@example.com",
     }
@@ -29,5 +29,12 @@ def profile(number: int) -> dict[str, Any]:
 
 def lines(count: int) -> Iterator[bytes]:
     """NDJSON record lines."""
+    return lines_of(range(count))
+
+
+def lines_of(numbers: Iterable[int], changed_every: int | None = None) -> Iterator[bytes]:
+    """The lines of these people; every so many of them has another title than before."""
     encode = msgspec.json.encode
-    return (encode({"externalId": f"E{number}", "active": True, "profile": profile(number)}) + b"\n" for number in range(count))
+    for number in numbers:
+        title = "Director" if changed_every and number % changed_every == 0 else "Engineer"
+        yield encode({"externalId": f"E{number}", "active": True, "profile": profile(number, title)}) + b"\n"

@@ -1,4 +1,4 @@
-"""The service as its users meet it: a server process of its own, imports over HTTP."""
+"""The service as its users meet it: server processes of its own, imports over HTTP."""
 
 from __future__ import annotations
 
@@ -7,10 +7,13 @@ import socket
 import subprocess
 import sys
 import time
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator, Mapping
+from contextlib import contextmanager
 from dataclasses import dataclass
+from itertools import islice
 from pathlib import Path
 from time import perf_counter
+from typing import Any
 
 import httpx
 
@@ -33,54 +36,87 @@ class Measured:
     memory_mb: float
 
 
+@dataclass(frozen=True, slots=True)
+class Service:
+    """One server process, and a client that may do everything with it."""
+
+    client: httpx.Client
+    address: str
+    headers: Mapping[str, str]
+    pid: int
+
+    def make_app(self, label: str = "HR") -> str:
+        """The id of a new app that creates and activates whoever it brings."""
+        made = self.client.post("/api/v1/apps", json={"name": "hr", "label": label, "signOnMode": "BOOKMARK", "settings": {}})
+        made.raise_for_status()
+        app: str = made.json()["id"]
+        self.client.put(f"/api/v1/apps/{app}/import-policy", json=_POLICY).raise_for_status()
+        return app
+
+    def send(self, app: str, body: Iterable[bytes], *, wait: bool = True) -> tuple[dict[str, Any], float]:
+        """The run of an import and the seconds from the first byte of the request to the answer, at the end of the run if one is to `wait`."""
+        headers = {"Content-Type": "application/x-ndjson", **({"Prefer": "wait=600"} if wait else {})}
+        started = perf_counter()
+        answer = self.client.post(f"/api/v1/apps/{app}/imports?mode=FULL", content=iter(body), headers=headers)
+        took = perf_counter() - started
+        answer.raise_for_status()
+        return answer.json(), took
+
+    def carry_out(self, app: str, body: Iterable[bytes], *, ends: str = "COMPLETED") -> tuple[dict[str, Any], float]:
+        """The same, for a run that has to come to this end."""
+        run, took = self.send(app, body)
+        return expect(run, ends), took
+
+    def peak_mb(self) -> float:
+        """The most memory that the process has had so far."""
+        return _peak_mb(self.pid)
+
+
+def expect(run: dict[str, Any], ends: str) -> dict[str, Any]:
+    """A run that has come to this end; any other ends the measurement."""
+    if run["status"] != ends:
+        raise SystemExit(f"The import ended {run['status']}: {run['error']} {run['safeguard']}")
+    return run
+
+
 def measure(folder: Path, count: int) -> Measured:
     """Start a server on an empty database and import the same people twice."""
+    with serving(folder) as service:
+        empty = service.peak_mb()
+        app, body = service.make_app(), blocks(lines(count))
+        first = count / service.carry_out(app, body)[1]
+        unchanged = count / service.carry_out(app, body)[1]
+        return Measured(first, unchanged, service.peak_mb() - empty)
+
+
+@contextmanager
+def serving(folder: Path, **settings: str) -> Iterator[Service]:
+    """A server on a database in a folder, or on the one that `MASTERING_DATABASE_URL` among the `settings` names."""
     port = _free_port()
-    environment = {**os.environ, "MASTERING_DATA_DIR": str(folder), "MASTERING_ADMIN_TOKEN": _TOKEN}
-    command = [sys.executable, "-m", "uvicorn", "api:create_app", "--factory", "--port", str(port), "--log-level", "warning"]
-    with (folder / "server.log").open("wb") as log, subprocess.Popen(command, env=environment, stdout=log, stderr=log) as server:
-        try:
-            with httpx.Client(base_url=f"http://127.0.0.1:{port}", headers={"Authorization": f"SSWS {_TOKEN}"}, timeout=600) as client:
-                _await_ready(client)
-                empty = _peak_mb(server.pid)
-                app = _make_app(client)
-                first = count / _import(client, app, count)
-                unchanged = count / _import(client, app, count)
-                return Measured(first, unchanged, _peak_mb(server.pid) - empty)
-        finally:
-            server.terminate()
+    address, headers = f"http://127.0.0.1:{port}", {"Authorization": f"SSWS {_TOKEN}"}
+    command = ["-m", "uvicorn", "api:create_app", "--factory", "--port", str(port), "--log-level", "warning"]
+    with running(folder, command, **settings) as server, httpx.Client(base_url=address, headers=headers, timeout=600) as client:
+        _await_ready(client)
+        yield Service(client, address, headers, server.pid)
 
 
-def _make_app(client: httpx.Client) -> str:
-    made = client.post("/api/v1/apps", json={"name": "hr", "label": "HR", "signOnMode": "BOOKMARK", "settings": {}})
-    made.raise_for_status()
-    app: str = made.json()["id"]
-    client.put(f"/api/v1/apps/{app}/import-policy", json=_POLICY).raise_for_status()
-    return app
+@contextmanager
+def running(folder: Path, command: list[str], **settings: str) -> Iterator[subprocess.Popen[bytes]]:
+    """A Python process of the service, stopped at the end; what it says goes into a file of the folder."""
+    environment = {**os.environ, "MASTERING_DATA_DIR": str(folder), "MASTERING_ADMIN_TOKEN": _TOKEN, **settings}
+    with (folder / "process.log").open("ab") as log:
+        process: subprocess.Popen[bytes] = subprocess.Popen([sys.executable, *command], env=environment, stdout=log, stderr=log)
+    try:
+        yield process
+    finally:
+        process.terminate()
+        process.wait()
 
 
-def _import(client: httpx.Client, app: str, count: int) -> float:
-    """Seconds from the first byte of the request to the end of the run. The body is made beforehand."""
-    blocks = list(_blocks(count))
-    headers = {"Content-Type": "application/x-ndjson", "Prefer": "wait=600"}
-    started = perf_counter()
-    answer = client.post(f"/api/v1/apps/{app}/imports?mode=FULL", content=iter(blocks), headers=headers)
-    took = perf_counter() - started
-    answer.raise_for_status()
-    run = answer.json()
-    if run["status"] != "COMPLETED":
-        raise SystemExit(f"The import ended {run['status']}: {run['error']} {run['safeguard']}")
-    return took
-
-
-def _blocks(count: int) -> Iterator[bytes]:
-    block: list[bytes] = []
-    for line in lines(count):
-        block.append(line)
-        if len(block) == _BLOCK:
-            yield b"".join(block)
-            block = []
-    yield b"".join(block)
+def blocks(source: Iterable[bytes]) -> list[bytes]:
+    """A body, made before the clock starts, in pieces as a client would send them."""
+    pieces = iter(source)
+    return [b"".join(block) for block in iter(lambda: list(islice(pieces, _BLOCK)), [])]
 
 
 def _await_ready(client: httpx.Client) -> None:

@@ -16,6 +16,7 @@
     ├── PlanChanged               the plan hash quoted is not this plan's               409 M0000001
     ├── KeyReused                 an idempotency key came back with another body        409 M0000002
     ├── PreconditionFailed        If-Match does not fit                                 412 E0000231
+    ├── Busy                      as much of this is under way as there is room for     429 E0000047
     └── SettingInvalid            a setting stops the start                             (exit 2)
 
 The class says what went wrong, `api/errors.py` says it in HTTP. Messages are sentences for the person who has to mend it.
@@ -87,6 +88,10 @@ class KeyReused(MasteringError):
 
 class PreconditionFailed(MasteringError):
     """`If-Match` names a version that is no longer the current one."""
+
+
+class Busy(MasteringError):
+    """As much of this is under way as the process has room for; nothing was done, and the same request will do a little later."""
 
 
 class SettingInvalid(MasteringError):

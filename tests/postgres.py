@@ -12,6 +12,7 @@ import signal
 import subprocess
 import tempfile
 import time
+from collections.abc import Mapping
 from contextlib import suppress
 from dataclasses import dataclass, field
 from importlib.util import find_spec
@@ -25,7 +26,7 @@ from sqlalchemy.engine import make_url
 
 from mastering.settings import Settings
 
-_SETTINGS = {
+_SETTINGS: Mapping[str, str] = {
     "listen_addresses": "",
     "fsync": "off",  # the machine does not lose power while it tests; processes may well die
     "full_page_writes": "off",
@@ -59,9 +60,10 @@ def _as_somebody() -> dict[str, Any]:
 
 @dataclass
 class Postgres:
-    """One server, in a folder of its own."""
+    """One server, in a folder of its own. `options` are settings of its, beside those for tests or instead of them."""
 
     folder: Path = field(default_factory=lambda: Path(tempfile.mkdtemp(prefix="pg-")))
+    options: Mapping[str, str] = field(default_factory=dict)
     _process: subprocess.Popen[bytes] | None = None
 
     @property
@@ -80,7 +82,7 @@ class Postgres:
 
     def start(self) -> None:
         """Start the server and wait until it answers."""
-        options = [part for name, value in _SETTINGS.items() for part in ("-c", f"{name}={value}")]
+        options = [part for name, value in {**_SETTINGS, **self.options}.items() for part in ("-c", f"{name}={value}")]
         command = [str(PROGRAMS / "postgres"), "-D", str(self.data), "-k", str(self.folder), *options]
         with (self.folder / "log").open("ab") as log:
             process: subprocess.Popen[bytes] = subprocess.Popen(command, stdout=log, stderr=log, cwd=self.folder, **_as_somebody())

@@ -61,6 +61,7 @@ _FIRST = frozenset({Path.LINKED, Path.UNUSABLE, Path.TWICE})
 """An unusable row comes first, too: it may be a leaver's (SPEC §5.2)."""
 _THEN = frozenset({Path.UNLINKED})
 NO_LINKS: Mapping[str, str] = MappingProxyType({})
+NOTHING_NEW: Mapping[str, Any] = MappingProxyType({})
 
 
 @dataclass(slots=True)
@@ -78,6 +79,31 @@ class Planned:
     """How often the run's hook had which outcome; `None` without a hook."""
 
 
+@dataclass(frozen=True, slots=True)
+class _Left:
+    """In what the plan leaves a user other than he was: kept for everybody whom a run moves, and so no more than that."""
+
+    status: Status
+    pending: bool
+    accounts: Mapping[str, tuple[AccountState, bool]]
+    new: Mapping[str, Any]
+
+    def of(self, user: User) -> User:
+        """The user, as he is left."""
+        links = [
+            replace(account, account=found[0], released=found[1]) if (found := self.accounts.get(account.id)) else account
+            for account in user.links
+        ]
+        return replace(
+            user,
+            status=self.status,
+            pending_when_deactivated=self.pending,
+            links=links,
+            profile={**user.profile, **self.new},
+            login=str(self.new.get("login") or user.login),
+        )
+
+
 class Planner:
     """One planning of one run, on the snapshot that `session` reads."""
 
@@ -88,7 +114,7 @@ class Planner:
         self._writer = writer
         self._claims = Claims()
         self._directory = store.Directory(session, terms.policy.matching)
-        self._after: dict[str, User] = {}
+        self._after: dict[str, _Left] = {}
         self._renames: list[tuple[Change, User, str, str]] = []
         self._returning: list[Record] = []
         self._absences = 0
@@ -110,6 +136,8 @@ class Planner:
         if self._run.mode is Mode.INCREMENTAL:
             self._plan_waiting_returns(found)
         self._write_renames()
+        if self._run.mode is Mode.FULL:
+            found.seen.clear()  # who is absent is known; the claims of newcomers are to have the room
         for rows in records(self._session, self._run.id, found, _THEN):
             self._writer.lease.beat()
             self._plan_others(rows)
@@ -143,7 +171,7 @@ class Planner:
             for record in records_back:
                 account = accounts[record.external_id]
                 user = users[account.user_id or ""]
-                planned += self._planned(record, account, self._after.get(user.id, user))
+                planned += self._planned(record, account, self._now(user))
         self._take(planned)
 
     def _plan_waiting_returns(self, found: Survey) -> None:
@@ -156,7 +184,7 @@ class Planner:
             planned = []
             for account in (account for account in accounts if alone[account.user_id] == 1):
                 user = users[account.user_id or ""]
-                change = plan_return(self._terms, account, self._after.get(user.id, user))
+                change = plan_return(self._terms, account, self._now(user))
                 if change is not None and "relink" in change.effect:
                     planned.append((change, user))
             self._take(planned)
@@ -186,10 +214,15 @@ class Planner:
             self._take(planned)
 
     def _absent(self, found: Survey) -> Iterator[store.Head]:
-        """The snapshot says nothing of whom a delta linked or brought to the queue after the snapshot was accepted."""
+        """The snapshot says nothing of whom a delta linked or brought to the queue after the snapshot was accepted.
+
+        Where it carried every account there is, which one count tells, none of them is looked at again.
+        """
+        known, self._waiting = store.count_known(self._session, self._run.app_id)
+        if known == found.known:
+            return
         cutoff = self._run.snapshot_at or self._run.created
         for head in store.known_accounts(self._session, self._run.app_id):
-            self._waiting += head.waiting
             if head.external_id in found.seen or head.created > cutoff:
                 continue
             if head.waiting:
@@ -234,15 +267,18 @@ class Planner:
         effect = change.effect
         if change.decision.trigger is None and not ({"account", "release", "relink"} & effect.keys()):
             return
-        now = self._after.get(user.id, user)
-        links = [_left(account, change) if account.id == change.app_user_id else account for account in now.links]
-        status = change.decision.to or now.status
-        pending = now.pending_when_deactivated
+        before = self._after.get(user.id, _Left(user.status, user.pending_when_deactivated, {}, NOTHING_NEW))
+        status, pending = change.decision.to or before.status, before.pending
         if change.decision.trigger is not None:
-            pending = now.status is Status.PENDING_ACTIVATION and status is Status.DEACTIVATED
-        new = effect.get("new", {})
-        profile, login = {**now.profile, **new}, str(new.get("login") or now.login)
-        self._after[user.id] = replace(now, status=status, links=links, pending_when_deactivated=pending, profile=profile, login=login)
+            pending = before.status is Status.PENDING_ACTIVATION and status is Status.DEACTIVATED
+        mine = [_left(account, change) for account in self._now(user).links if account.id == change.app_user_id]
+        told = {account.id: (account.account, account.released) for account in mine}
+        self._after[user.id] = _Left(status, pending, {**before.accounts, **told}, {**before.new, **effect.get("new", {})} or NOTHING_NEW)
+
+    def _now(self, user: User) -> User:
+        """A user as the first part of the plan leaves him."""
+        left = self._after.get(user.id)
+        return left.of(user) if left is not None else user
 
     # -- unlinked records ---------------------------------------------------------------------------------------------
 
@@ -325,7 +361,7 @@ class Planner:
         by_themselves = [correlate(matching, prepared.keys, crowd.near(prepared.keys)) for prepared, _ in ready]
         matches = [link_of(link, match) if link else match for match, link in zip(by_themselves, linked, strict=True)]
         users = people.users(self._session, set(chain.from_iterable(match.user_ids for match in matches)))
-        users.update({user_id: self._after[user_id] for user_id in users.keys() & self._after.keys()})
+        users.update({user_id: self._now(users[user_id]) for user_id in users.keys() & self._after.keys()})
         for (prepared, _), match in zip(ready, matches, strict=True):
             holder = holders.get(fold_login(prepared.login))
             staying = None if holder is not None and self._claims.moves_away(holder) else holder

@@ -58,10 +58,14 @@ def digest_of(payload: bytes) -> bytes:
 
 @dataclass(slots=True)
 class Survey:
-    """What the first pass found: the path of every line, every external id seen, and how many rows have none."""
+    """What the first pass found: the path of every line, every external id seen, and how many rows have none.
+
+    `known`: how many of those seen are of accounts that a snapshot could miss.
+    """
 
     paths: list[bytearray] = field(default_factory=list)
-    seen: dict[str, bytes] = field(default_factory=dict)
+    seen: set[str] = field(default_factory=set)
+    known: int = 0
     lines: int = 0
     unchanged: int = 0
     unidentified: int = 0
@@ -105,18 +109,17 @@ def _path(
     if external_id is None:
         found.unidentified += 1
         return Path.UNUSABLE
-    digest = digest_of(payload)
-    before = found.seen.setdefault(external_id, digest)
     head = known.get(external_id)
-    if before is not digest:
-        suspects.add(external_id)
-        if before == digest:
-            return Path.REPEATED
+    if external_id in found.seen:
+        suspects.add(external_id)  # which of them count is settled when all are known
+    else:
+        found.seen.add(external_id)
+        found.known += head is not None and (head.linked or head.waiting or head.ignored)
     if active is not UNSET and not isinstance(active, bool):
         return Path.UNUSABLE
     if head is None or not head.linked:
         return Path.UNLINKED
-    if head.digest == digest and head.account != AccountState.MISSING and not head.waiting:
+    if head.digest == digest_of(payload) and head.account != AccountState.MISSING and not head.waiting:
         says = active if active is not UNSET else (mode is Mode.FULL or head.account == AccountState.ACTIVE)
         if says == (head.account == AccountState.ACTIVE):
             return Path.UNCHANGED

@@ -44,7 +44,12 @@ def open_database(url: str) -> Engine:
     if parsed.get_backend_name() == "sqlite":
         _make_private(parsed.database)
         engine = create_engine(
-            parsed, connect_args={"timeout": _BUSY_SECONDS, "check_same_thread": False}, pool_size=20, max_overflow=40, hide_parameters=True
+            parsed,
+            connect_args={"timeout": _BUSY_SECONDS, "check_same_thread": False},
+            pool_size=20,
+            max_overflow=40,
+            pool_use_lifo=True,
+            hide_parameters=True,
         )
         event.listen(engine, "connect", _on_sqlite_connect)
         event.listen(engine, "begin", _on_sqlite_begin)
@@ -109,7 +114,7 @@ def _on_sqlite_connect(connection: Any, _: object) -> None:
         "journal_mode=WAL",
         "foreign_keys=ON",
         "synchronous=FULL",
-        "cache_size=-64000",
+        "cache_size=-16000",
         "wal_autocheckpoint=8000",
         "temp_store=MEMORY",
     ):

@@ -57,6 +57,7 @@ class Head(NamedTuple):
 
 _WAITS = "(situation IS NOT NULL AND NOT ignored)"
 _IGNORED = "(ignored AND situation IS NOT NULL AND situation <> 'WITHDRAWN' AND (user_id IS NOT NULL OR account = 'ACTIVE'))"
+_KNOWN = f"(user_id IS NOT NULL OR {_WAITS} OR {_IGNORED})"
 _HEAD = f"external_id, user_id IS NOT NULL, {_WAITS}, released, account, digest, linked_at, created, {_IGNORED}"
 
 
@@ -79,18 +80,29 @@ def drop_chunks(session: Session, run_id: str) -> None:
 
 def heads(session: Session, app_id: str, external_ids: Collection[str]) -> dict[str, Head]:
     """The heads of an app's accounts by external id. Asked through the driver: it is the one question every record asks."""
-    connection, found = session.connection(), {}
-    mark = bulk.mark(connection)
+    connection, found = session.connection(), dict[str, Head]()
+    mark, values = bulk.mark(connection), tuple[Any, ...]()
     for part in slices(external_ids):
-        query = f"SELECT {_HEAD} FROM app_users WHERE app_id = {mark} AND external_id IN ({', '.join([mark] * len(part))})"
-        found.update({row[0]: Head._make(row) for row in connection.exec_driver_sql(query, (app_id, *part))})
+        among, values = f"= ANY({mark})", (app_id, part)  # one value, however many ids: they are neither parsed nor planned one by one
+        if connection.dialect.name == "sqlite":
+            among, values = f"IN ({', '.join([mark] * len(part))})", (app_id, *part)
+        query = f"SELECT {_HEAD} FROM app_users WHERE app_id = {mark} AND external_id {among}"
+        found.update({row[0]: Head._make(row) for row in connection.exec_driver_sql(query, values).cursor.fetchall()})
     return found
+
+
+def count_known(session: Session, app_id: str) -> tuple[int, int]:
+    """How many accounts `known_accounts` would give, and how many of them wait."""
+    connection = session.connection()
+    query = f"SELECT COUNT(*), COUNT(CASE WHEN {_WAITS} THEN 1 END) FROM app_users WHERE app_id = {bulk.mark(connection)} AND {_KNOWN}"
+    known, waiting = connection.exec_driver_sql(query, (app_id,)).one()
+    return int(known), int(waiting)
 
 
 def known_accounts(session: Session, app_id: str) -> Iterator[Head]:
     """Every account of an app that is linked, waits or is ignored, ascending by external id."""
     connection = session.connection()
-    query = f"SELECT {_HEAD} FROM app_users WHERE app_id = {bulk.mark(connection)} AND (user_id IS NOT NULL OR {_WAITS} OR {_IGNORED}) ORDER BY external_id"
+    query = f"SELECT {_HEAD} FROM app_users WHERE app_id = {bulk.mark(connection)} AND {_KNOWN} ORDER BY external_id"
     return (Head._make(row) for row in connection.exec_driver_sql(query, (app_id,), {"yield_per": 5_000}))
 
 

@@ -12,9 +12,9 @@ import socket
 import subprocess
 import sys
 import time
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import suppress
+from contextlib import ExitStack, suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -22,6 +22,7 @@ from typing import Any
 import httpx
 import pytest
 
+from api.imports import MOST_UPLOADS
 from tests.api.service import ADMIN_TOKEN, CONFIRM_ALL, ENVELOPE, record
 
 ROOT = Path(__file__).parents[2]
@@ -270,6 +271,32 @@ def test_a_method_that_nobody_has(wire: Wire, method: str) -> None:
 def test_a_body_that_is_too_large_is_refused_before_it_has_come(wire: Wire) -> None:
     huge = head("POST", b"/api/v1/apps", b"Content-Type: application/json", b"Content-Length: 3000000000")
     assert refused(wire.raw(huge, b"x")) == (413, "E0000003")
+
+
+def test_more_uploads_at_a_time_than_there_is_room_for_are_told_to_come_again_and_start_no_run(wire: Wire) -> None:
+    app_id = wire.source()
+    address, headers = f"/apps/{app_id}/imports", {"Content-Type": "application/x-ndjson"}
+    begun = head("POST", f"/api/v1{address}?mode=FULL".encode(), b"Content-Type: application/x-ndjson", b"Content-Length: 1000")
+    with ExitStack() as uploads:
+        for _ in range(MOST_UPLOADS):
+            uploads.enter_context(socket.create_connection(("127.0.0.1", wire.port), timeout=20)).sendall(begun + b"{")
+        _until(lambda: _receiving(wire, app_id) == MOST_UPLOADS)
+        answer = wire.http.post(address, params={"mode": "FULL"}, content=lines(*PEOPLE), headers=headers)
+        assert (answer.status_code, answer.json()["errorCode"], answer.headers["Retry-After"]) == (429, "E0000047", "5")
+        assert len(wire.http.get(address).json()) == 1 + MOST_UPLOADS
+    _until(lambda: _receiving(wire, app_id) == 0)
+    wire.http.post(address, params={"mode": "FULL"}, content=lines(*PEOPLE), headers=headers).raise_for_status()
+
+
+def _receiving(wire: Wire, app_id: str) -> int:
+    return [run["status"] for run in wire.http.get(f"/apps/{app_id}/imports").json()].count("RECEIVING")
+
+
+def _until(there: Callable[[], bool]) -> None:
+    give_up = time.monotonic() + 20
+    while not there():
+        assert time.monotonic() < give_up
+        time.sleep(0.02)
 
 
 def test_nothing_of_a_profile_is_in_the_log_whatever_is_wrong_with_it(wire: Wire) -> None:

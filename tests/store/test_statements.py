@@ -11,6 +11,7 @@ import pytest
 from sqlalchemy import Engine, event
 
 from mastering.store import bulk, tables
+from mastering.store.documents import load
 from mastering.store.engine import reading, writing
 from tests.walks.imports_world import World, calm, person
 
@@ -39,6 +40,27 @@ def _asked(world: World, story: str, count: int) -> int:
         run = world.send(app_id, people)
     assert run.status == "COMPLETED"
     return counted.total()
+
+
+@pytest.mark.parametrize(("carried", "passes"), [(10, 0), (9, 1)])
+def test_all_accounts_are_gone_through_only_where_a_snapshot_left_some_out(world: World, carried: int, passes: int) -> None:
+    app_id = world.app("HR", calm())
+    world.set_org(enabled=False)
+    people = [person(f"p{number}") for number in range(10)]
+    world.send(app_id, people)
+    asked = list[str]()
+
+    def note(_connection: Any, _cursor: Any, statement: str, *_: Any) -> None:
+        if "ORDER BY external_id" in statement:
+            asked.append(statement)
+
+    event.listen(world.engine, "before_cursor_execute", note)
+    try:
+        run = world.send(app_id, people[:carried])
+    finally:
+        event.remove(world.engine, "before_cursor_execute", note)
+    assert load(run.situations) == ({"UNCHANGED": 10} if carried == 10 else {"UNCHANGED": 9, "WENT_MISSING": 1})
+    assert len(asked) == passes
 
 
 @contextmanager

@@ -1,0 +1,105 @@
+"""What becomes of an import as it grows: first, unchanged, a hundredth changed, a quarter missing and held, approved.
+
+All on one app, one after the other, over HTTP. In between, the two yardsticks of the same run: the bare copy of the rows that the first
+import wrote, and the time that the database needs to give out the digests by which unchanged records are known again.
+"""
+
+from __future__ import annotations
+
+import time
+from dataclasses import dataclass
+from datetime import datetime
+from time import perf_counter
+from typing import Any
+
+from sqlalchemy import bindparam, text
+
+from bench import bare
+from bench.databases import Place, engine_of
+from bench.people import lines, lines_of
+from bench.server import Service, blocks, expect, serving
+from mastering.store.engine import reading
+
+_AT_ONCE = 5_000
+
+
+@dataclass(frozen=True, slots=True)
+class Grown:
+    """One size on one database: rates in records a second, of the approval in changes a second; times in seconds; memory in megabytes."""
+
+    records: int
+    bare: float
+    first: float
+    unchanged: float
+    planning: float
+    digests: tuple[float, float]
+    changed: float
+    held: float
+    approved: float
+    peak_mb: float
+
+
+def measure(place: Place, count: int) -> Grown:
+    """All of it, on a new database."""
+    url = place.new()
+    with serving(place.folder, MASTERING_DATABASE_URL=url) as service:
+        app, body = service.make_app(), blocks(lines(count))
+        first = count / service.carry_out(app, body)[1]
+        copied = bare.rate(url, place.new())
+        run, took = service.carry_out(app, body)
+        digests = _sweeping_digests(url, app), _asking_digests(url, app, count)
+        changed = count / service.carry_out(app, blocks(lines_of(range(count), changed_every=100)))[1]
+        missing, waited = service.carry_out(app, blocks(lines_of(range(count - count // 4), changed_every=100)), ends="HELD")
+        approved = (count // 4) / _approve(service, missing)
+        return Grown(
+            count, copied, first, count / took, _planning(url, run["id"]), digests, changed, count / waited, approved, service.peak_mb()
+        )
+
+
+def _sweeping_digests(url: str, app: str) -> float:
+    """Seconds to read the external ids and digests of all accounts of an app in one sweep, and nothing more."""
+    engine = engine_of(url)
+    with reading(engine) as session:
+        query = text("SELECT external_id, digest FROM app_users WHERE app_id = :app ORDER BY external_id")
+        started = perf_counter()
+        for _ in session.execute(query, {"app": app}, execution_options={"yield_per": _AT_ONCE}):
+            pass
+        took = perf_counter() - started
+    engine.dispose()
+    return took
+
+
+def _asking_digests(url: str, app: str, count: int) -> float:
+    """Seconds to ask for the digests of these records by their external ids, so many at a time, as who does not hold all accounts in memory has to."""
+    engine = engine_of(url)
+    with reading(engine) as session:
+        query = text("SELECT external_id, digest FROM app_users WHERE app_id = :app AND external_id IN :ids").bindparams(
+            bindparam("ids", expanding=True)
+        )
+        started = perf_counter()
+        for start in range(0, count, _AT_ONCE):
+            session.execute(query, {"app": app, "ids": [f"E{number}" for number in range(start, min(count, start + _AT_ONCE))]}).all()
+        took = perf_counter() - started
+    engine.dispose()
+    return took
+
+
+def _planning(url: str, run_id: str) -> float:
+    """Seconds from the moment a run had been received to the moment its plan was decided and checked."""
+    engine = engine_of(url)
+    with reading(engine) as session:
+        query = text("SELECT sealed, planned FROM import_runs WHERE id = :run")
+        sealed, planned = session.execute(query, {"run": run_id}).one()
+    engine.dispose()
+    return (datetime.fromisoformat(planned) - datetime.fromisoformat(sealed)).total_seconds()
+
+
+def _approve(service: Service, run: dict[str, Any]) -> float:
+    """Seconds from the approval of a held run to its end."""
+    address, started = f"/api/v1/imports/{run['id']}", perf_counter()
+    service.client.post(f"{address}/lifecycle/approve", json={"planHash": run["planHash"]}).raise_for_status()
+    while (now := service.client.get(address).raise_for_status().json())["status"] == "APPLYING":
+        time.sleep(0.05)
+    took = perf_counter() - started
+    expect(now, "COMPLETED")
+    return took
