@@ -53,7 +53,8 @@ _MOST_RECORDS = 2**31 - 1
 _QUESTIONS = {"mode", "expectedCount", "dryRun", "allowEmpty", "snapshotAt"}
 PATIENCE = 60.0
 """Seconds that the next part of a body is waited for."""
-_POLL = 0.05
+_POLL, _SELDOM = 0.02, 0.25
+"""Seconds between two looks at a run that is waited for: often in the beginning, as most are short, and less often the longer it takes."""
 _RESTS = ENDED | {RunStatus.HELD}
 
 
@@ -374,9 +375,11 @@ def _patience(prefer: str | None) -> float:
 
 
 async def _await_end(engine: Engine, run_id: str, patience: float) -> Run:
+    pause = _POLL
     with anyio.move_on_after(patience):
-        while patience and await run_sync(_status, engine, run_id) not in _RESTS:  # noqa: ASYNC110 - the end may come from another process
-            await anyio.sleep(_POLL)
+        while patience and await run_sync(_status, engine, run_id) not in _RESTS:
+            await anyio.sleep(pause)
+            pause = min(pause * 1.2, _SELDOM)
     return await run_sync(_view, engine, run_id)
 
 

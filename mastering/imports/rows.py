@@ -19,7 +19,7 @@ from mastering.store.bulk import Row
 from mastering.store.documents import canonical, dump, load
 from mastering.store.engine import writing
 
-_AT_ONCE = 5_000
+_AT_ONCE = 10_000
 _DIGEST = 16
 
 

@@ -185,12 +185,17 @@ def _tell_planned(session: Session, run: tables.ImportRun, now: datetime, planne
 
 
 def _apply(lease: Lease, until: datetime) -> None:
-    """Batch after batch until the plan's last row, or the end of the turn."""
+    """Batch after batch until the plan's last row, or until the turn is over and others wait for theirs."""
     while _apply_in_the_end(lease):
         lease.beat()
-        if clock_now() >= until:
+        if clock_now() >= until and _others_wait(lease):
             lease.give_back()
             return
+
+
+def _others_wait(lease: Lease) -> bool:
+    with reading(lease.engine) as session:
+        return run_store.others_wait(session, lease.run_id, wire(clock_now()))
 
 
 def _apply_in_the_end(lease: Lease) -> bool:

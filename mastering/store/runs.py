@@ -61,6 +61,14 @@ def claim(session: Session, owner: str, now: str, until: str) -> ImportRun | Non
     return run
 
 
+def others_wait(session: Session, run_id: str, now: str) -> bool:
+    """Whether there is a run that nobody works on, and that does not wait for this very one."""
+    mine = select(col(ImportRun.app_id)).where(col(ImportRun.id) == run_id).scalar_subquery()
+    free = col(ImportRun.lease_until).is_(None) | (col(ImportRun.lease_until) <= now)
+    elsewhere = (col(ImportRun.app_id) != mine) | (col(ImportRun.dry_run) & (col(ImportRun.id) != run_id))
+    return session.execute(select(1).where(col(ImportRun.status).in_(_WAITING), free, elsewhere).limit(1)).first() is not None
+
+
 def blocker(session: Session, run: ImportRun) -> str | None:
     """The run that a queued run waits for: the one of its app that is at work or held, else the one that arrived before it."""
     if run.status is not RunStatus.QUEUED or run.dry_run:
