@@ -29,7 +29,7 @@ from mastering.clock import wire
 from mastering.ledger import Actor, Ledger
 from mastering.rules.record import Mode
 from mastering.rules.runs import RunStatus
-from mastering.store import catalog, schedules
+from mastering.store import catalog, connections, schedules
 from mastering.store import runs as run_store
 from mastering.store.documents import dump
 from mastering.store.engine import reading, writing
@@ -104,11 +104,7 @@ def _text(outcome: Outcome) -> str:
 # -- imports --------------------------------------------------------------------------------------------------------------
 
 Pull = Callable[[Session, Actor, datetime, App, Mode], str]
-"""Starts a pull of an app that is locked, within the transaction; the run's id. Raises `NoPullError` where the app has nothing to pull from."""
-
-
-class NoPullError(Exception):
-    """The app cannot be pulled, for the reason that this says in a word, such as `no_connection`."""
+"""Starts a pull of an app that is locked, within the transaction; the run's id."""
 
 
 def import_starters(pull: Pull) -> dict[str, Starter]:
@@ -125,13 +121,13 @@ def _start_import(session: Session, row: Schedule, now: datetime, pull: Pull) ->
     app = catalog.app(session, row.subject, lock=True)
     if app is None:
         return Outcome(skipped="no_app")
+    connection = connections.connection(session, app.id)
+    if connection is None or not connection.enabled:
+        return _skip(session, row, app, now, Outcome(skipped="no_connection" if connection is None else "connection_off"))
     in_the_way = blocking(mode, run_store.under_way(session, app.id))
     if in_the_way is not None:
         return _skip(session, row, app, now, Outcome(skipped="import_under_way", blocked_by=in_the_way))
-    try:
-        return Outcome(started=pull(session, actor, now, app, mode))
-    except NoPullError as reason:
-        return _skip(session, row, app, now, Outcome(skipped=str(reason)))
+    return Outcome(started=pull(session, actor, now, app, mode))
 
 
 def blocking(mode: Mode, under_way: Sequence[ImportRun]) -> str | None:

@@ -15,7 +15,7 @@ from sqlalchemy import Engine
 
 from mastering.catalog.schedules import settle_all
 from mastering.clock import now, wire
-from mastering.firing import NoPullError, Starter, fire_due, import_starters
+from mastering.firing import Starter, fire_due
 from mastering.holds import expire_holds
 from mastering.imports import runs, sessions
 from mastering.imports.worker import SERVICE
@@ -26,14 +26,8 @@ EVERY = timedelta(seconds=30)
 LOOK = timedelta(seconds=1)
 """How often is looked for what users have scheduled: a cron expression names a minute, and nobody waits much longer for it."""
 
-
-def nothing_to_pull(*_: object) -> str:
-    """No app has a connection to be pulled by: its schedule says so in its history."""
-    raise NoPullError("no_connection")
-
-
-STARTERS: Mapping[str, Starter] = import_starters(nothing_to_pull)
-"""What each kind of schedule starts."""
+STARTERS: Mapping[str, Starter] = {}
+"""What each kind of schedule starts. Of a kind that is not here nothing is claimed."""
 
 
 def tick(engine: Engine, at: datetime) -> None:

@@ -16,7 +16,7 @@ from sqlmodel import Session
 from mastering.catalog import apps, policies
 from mastering.catalog.schedules import next_firings, settle_all
 from mastering.clock import now, wire
-from mastering.firing import NoPullError, Outcome, fire_due, import_starters
+from mastering.firing import Outcome, fire_due, import_starters
 from mastering.imports import runs
 from mastering.ledger import Actor
 from mastering.rules.policy import Firing, ImportPolicy, Schedule
@@ -25,6 +25,7 @@ from mastering.rules.runs import PULL
 from mastering.schedule import Ticker, tick
 from mastering.store import runs as run_store
 from mastering.store import schedules, tables
+from mastering.store.connections import Connection, Method
 from mastering.store.documents import load
 from mastering.store.engine import reading, writing
 from tests.walks.imports_world import ADMIN, World, person, policy
@@ -45,9 +46,22 @@ class Clockwork:
     pull: Callable[[Session, Actor, datetime, tables.App, Mode], str] = begin_pull
     apps: dict[str, str] = field(default_factory=dict)
 
-    def app(self, label: str, *, full: Firing | None = None, incremental: Firing | None = None) -> str:
-        """A new app, scheduled by its admin."""
+    def app(self, label: str, *, full: Firing | None = None, incremental: Firing | None = None, connected: bool | None = True) -> str:
+        """A new app, scheduled by its admin; with a connection, one that is switched off, or none."""
         self.apps[label] = self.world.app(label)
+        if connected is not None:
+            at = wire(now())
+            with writing(self.world.engine) as session:
+                session.add(
+                    Connection(
+                        app_id=self.apps[label],
+                        enabled=connected,
+                        base_url="https://hr.example.com/scim",
+                        method=Method.HEADER,
+                        created=at,
+                        last_updated=at,
+                    )
+                )
         self.schedule(label, Schedule(full, incremental))
         return self.apps[label]
 
@@ -226,16 +240,13 @@ def test_apps_are_in_each_others_way_in_nothing(clockwork: Clockwork) -> None:
     assert clockwork.at("2026-11-25 13:00") == ["FULL started", "FULL started"]
 
 
-def test_an_app_without_a_connection_has_it_said_in_its_history(clockwork: Clockwork) -> None:
-    def no_connection(*_: object) -> str:
-        raise NoPullError("no_connection")
-
-    clockwork.pull = no_connection
-    hr = clockwork.app("HR", full=HOURLY)
+@pytest.mark.parametrize(("enabled", "reason"), [(None, "no_connection"), (False, "connection_off")])
+def test_an_app_that_cannot_be_pulled_has_it_said_in_its_history(clockwork: Clockwork, enabled: bool | None, reason: str) -> None:
+    hr = clockwork.app("HR", full=HOURLY, connected=enabled)
     for hour in (13, 14, 15):
-        assert clockwork.at(f"2026-11-25 {hour}:00") == ["FULL no_connection"]
+        assert clockwork.at(f"2026-11-25 {hour}:00") == [f"FULL {reason}"]
     assert clockwork.world.kinds(hr).count("schedule.skipped") == 1
-    assert load(clockwork.world.events(hr)[-1].body)["reason"] == "no_connection"
+    assert load(clockwork.world.events(hr)[-1].body)["reason"] == reason
 
 
 def test_a_schedule_that_rests_fires_nothing_and_when_it_is_enabled_misses_nothing_from_before(clockwork: Clockwork) -> None:
