@@ -13,7 +13,11 @@ from datetime import datetime, timedelta
 from apscheduler.schedulers.background import BackgroundScheduler
 from sqlalchemy import Engine
 
+<<<<<<< HEAD
 from mastering.catalog.schedules import settle_all
+=======
+from mastering import checkpoints
+>>>>>>> main
 from mastering.clock import now, wire
 from mastering.firing import Starter, fire_due
 from mastering.holds import expire_holds
@@ -21,6 +25,7 @@ from mastering.imports import runs, sessions
 from mastering.imports.worker import SERVICE
 from mastering.store import catalog
 from mastering.store.engine import reading
+from mastering.vault import Vault
 
 EVERY = timedelta(seconds=30)
 LOOK = timedelta(seconds=1)
@@ -30,10 +35,16 @@ STARTERS: Mapping[str, Starter] = {}
 """What each kind of schedule starts. Of a kind that is not here nothing is claimed."""
 
 
+<<<<<<< HEAD
 def tick(engine: Engine, at: datetime) -> None:
     """The household's business that is due at an instant.
+=======
+def tick(engine: Engine, at: datetime, vault: Vault | None = None) -> None:
+    """All that is due at an instant.
+>>>>>>> main
 
-    Holds that end, uploads that broke off, sessions left open, held plans that nobody decided about, and plans that nobody reads any more.
+    Holds that end, uploads that broke off, sessions left open, held plans that nobody decided about, and plans that nobody reads any more;
+    and, where there is a key to sign with, the day's checkpoint of the history.
     """
     settle_all(engine, at)
     expire_holds(engine, at)
@@ -43,11 +54,14 @@ def tick(engine: Engine, at: datetime) -> None:
         retention = timedelta(days=catalog.org_safeguard(session).held_plan_retention_days)
     runs.cancel_expired(engine, at, SERVICE, wire(at - retention))
     runs.forget_plans(engine, wire(at - retention))
+    if vault is not None:
+        checkpoints.make_if_due(engine, vault, SERVICE, at)
 
 
 class Ticker:
     """The scheduler of one process. `start` it once, `stop` it before the engine goes."""
 
+<<<<<<< HEAD
     def __init__(
         self,
         engine: Engine,
@@ -62,6 +76,13 @@ class Ticker:
 
     def _repeat(self, work: Callable[[], object], every: timedelta) -> None:
         self._scheduler.add_job(work, "interval", seconds=every.total_seconds(), max_instances=1, coalesce=True)
+=======
+    def __init__(self, engine: Engine, every: timedelta = EVERY, *, vault: Vault | None = None) -> None:
+        self._scheduler = BackgroundScheduler(timezone="UTC")
+        self._scheduler.add_job(
+            lambda: tick(engine, now(), vault), "interval", seconds=every.total_seconds(), max_instances=1, coalesce=True
+        )
+>>>>>>> main
 
     def start(self) -> None:
         """Begin to tick."""
