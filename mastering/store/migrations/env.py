@@ -9,7 +9,11 @@ from alembic import context
 from sqlmodel import SQLModel
 from sqlmodel.sql.sqltypes import AutoString
 
-from mastering.store import tables  # noqa: F401  declares the tables
+<<<<<<< HEAD
+from mastering.store import connections, schedules, tables  # noqa: F401  declare the tables
+=======
+from mastering.store import checkpoints, connections, tables  # noqa: F401  declare the tables
+>>>>>>> main
 
 connection = context.config.attributes["connection"]
 
