@@ -13,11 +13,8 @@ from datetime import datetime, timedelta
 from apscheduler.schedulers.background import BackgroundScheduler
 from sqlalchemy import Engine
 
-<<<<<<< HEAD
-from mastering.catalog.schedules import settle_all
-=======
 from mastering import checkpoints
->>>>>>> main
+from mastering.catalog.schedules import settle_all
 from mastering.clock import now, wire
 from mastering.firing import Starter, fire_due
 from mastering.holds import expire_holds
@@ -35,13 +32,8 @@ STARTERS: Mapping[str, Starter] = {}
 """What each kind of schedule starts. Of a kind that is not here nothing is claimed."""
 
 
-<<<<<<< HEAD
-def tick(engine: Engine, at: datetime) -> None:
-    """The household's business that is due at an instant.
-=======
 def tick(engine: Engine, at: datetime, vault: Vault | None = None) -> None:
-    """All that is due at an instant.
->>>>>>> main
+    """The household's business that is due at an instant.
 
     Holds that end, uploads that broke off, sessions left open, held plans that nobody decided about, and plans that nobody reads any more;
     and, where there is a key to sign with, the day's checkpoint of the history.
@@ -61,28 +53,23 @@ def tick(engine: Engine, at: datetime, vault: Vault | None = None) -> None:
 class Ticker:
     """The scheduler of one process. `start` it once, `stop` it before the engine goes."""
 
-<<<<<<< HEAD
     def __init__(
         self,
         engine: Engine,
         every: timedelta = EVERY,
+        *,
+        vault: Vault | None = None,
         look: timedelta = LOOK,
         starters: Mapping[str, Starter] = STARTERS,
         clock: Callable[[], datetime] = now,
     ) -> None:
+        """`vault` has the key that checkpoints of the history are signed with; without it none are made."""
         self._scheduler = BackgroundScheduler(timezone="UTC")
-        self._repeat(lambda: tick(engine, clock()), every)
+        self._repeat(lambda: tick(engine, clock(), vault), every)
         self._repeat(lambda: fire_due(engine, clock(), starters), look)
 
     def _repeat(self, work: Callable[[], object], every: timedelta) -> None:
         self._scheduler.add_job(work, "interval", seconds=every.total_seconds(), max_instances=1, coalesce=True)
-=======
-    def __init__(self, engine: Engine, every: timedelta = EVERY, *, vault: Vault | None = None) -> None:
-        self._scheduler = BackgroundScheduler(timezone="UTC")
-        self._scheduler.add_job(
-            lambda: tick(engine, now(), vault), "interval", seconds=every.total_seconds(), max_instances=1, coalesce=True
-        )
->>>>>>> main
 
     def start(self) -> None:
         """Begin to tick."""

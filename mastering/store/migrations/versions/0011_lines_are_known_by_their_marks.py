@@ -2,15 +2,15 @@
 
 Before the lines, so that SQLite reads them without the lines. Pieces that were received before have none, and are read line by line.
 
-Revision ID: 0008
-Revises: 0007
+Revision ID: 0011
+Revises: 0010
 """
 
 import sqlalchemy as sa
 from alembic import op
 
-revision = "0008"
-down_revision = "0007"
+revision = "0011"
+down_revision = "0010"
 branch_labels = None
 depends_on = None
 
