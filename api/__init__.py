@@ -24,6 +24,7 @@ from api import (
     description,
     features,
     health,
+    history,
     hooks,
     identity_sources,
     imports,
@@ -83,6 +84,7 @@ CONTROLLERS: list[ControllerRouterHandler] = [
     org.OrgController,
     tokens.TokenController,
     logs.LogController,
+    history.HistoryController,
     health.HealthController,
     *description.HANDLERS,
 ]
@@ -135,7 +137,7 @@ async def _lifespan(app: Litestar) -> AsyncIterator[None]:
         app.state.vault = await sync_to_thread(_open_vault, engine, settings)
         app.state.peers = Peers(engine, app.state.vault, door)
         caller = HookCaller(app.state.vault, door, observe=app.state.observe_hooks)
-        worker, ticker = Worker(engine, caller, settings.lease), Ticker(engine)
+        worker, ticker = Worker(engine, caller, settings.lease), Ticker(engine, vault=app.state.vault)
         app.state.worker = worker
         if settings.work:
             worker.start()
