@@ -76,6 +76,8 @@ class Run(Struct, rename="camel"):
     actions: dict[str, int]
     safeguard: dict[str, Any] | None
     hook: dict[str, Any] | None
+    origin: str | None
+    """The reconciliation that the run repairs; null for a run of records."""
     blocked_by: str | None
     superseded_by: str | None
     error: str | None
@@ -134,6 +136,7 @@ def run_view(session: Session, run: tables.ImportRun) -> Run:
         actions=load(run.actions),
         safeguard=load(run.safeguard) if run.safeguard else None,
         hook=load(run.hook) if run.hook else None,
+        origin=run.origin,
         blocked_by=run_store.blocker(session, run),
         superseded_by=run.superseded_by,
         error=run.error,

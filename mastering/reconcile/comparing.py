@@ -7,7 +7,7 @@ the key, and memory holds one batch however many people and however long their h
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 from datetime import datetime
 from itertools import groupby
@@ -172,6 +172,14 @@ def _check(batch: Batch, subject: str, head: tuple[int, bytes], events: Iterable
             None,
         )
     )
+
+
+def pasts_of(session: Session, user_ids: Collection[str]) -> dict[str, Past]:
+    """What history tells of how these people came to stand as they do."""
+    pasts = {user_id: Past() for user_id in user_ids}
+    for event in store.chains(session, user_ids):
+        _see(pasts[event.subject], event)
+    return pasts
 
 
 def _see(past: Past, event: store.Event) -> None:
