@@ -34,7 +34,17 @@ def main(pythons: list[str]) -> int:
             subprocess.run([python, "-m", "venv", folder], check=True)
             wanted = [*WANTED, *(f"{name}=={version}" for name, version in pins.items())]
             report = folder / "report.json"
-            pip = [folder / "bin/python", "-m", "pip", "install", "--quiet", "--ignore-installed", "--dry-run", "--report", report]
+            pip: list[str | Path] = [
+                folder / "bin/python",
+                "-m",
+                "pip",
+                "install",
+                "--quiet",
+                "--ignore-installed",
+                "--dry-run",
+                "--report",
+                report,
+            ]
             subprocess.run([*pip, *wanted], check=True)
             for item in json.loads(report.read_text())["install"]:
                 name = item["metadata"]["name"].lower().replace("_", "-")

@@ -82,7 +82,7 @@ class Server:
 def scim2_server(folder: Path) -> Iterator[Server]:
     """A `scim2-server` with nobody in it."""
     port = free_port()
-    command = [Path(sys.executable).parent / "scim2-server", "--port", str(port), "--bearer-token", TOKEN]
+    command: list[str | Path] = [Path(sys.executable).parent / "scim2-server", "--port", str(port), "--bearer-token", TOKEN]
     with _running(command, folder / "scim2-server.log", Server(f"http://127.0.0.1:{port}")) as server:
         yield server
 
@@ -91,7 +91,7 @@ def scim2_server(folder: Path) -> Iterator[Server]:
 def canaille(folder: Path) -> Iterator[Server]:
     """A `canaille` with nobody in it; skips the test where it cannot be installed."""
     port = free_port()
-    command = [_canaille_python(), HERE / "canaille_app.py", str(port), TOKEN]
+    command: list[str | Path] = [_canaille_python(), HERE / "canaille_app.py", str(port), TOKEN]
     with _running(command, folder / "canaille.log", Server(f"http://127.0.0.1:{port}/scim/v2")) as server:
         yield server
 
@@ -132,7 +132,16 @@ def _canaille_python() -> Path:
 
 
 def _install(place: Path) -> None:
-    pip = [place / "bin" / "python", "-m", "pip", "install", "--quiet", "--disable-pip-version-check", "--no-deps", "--require-hashes"]
+    pip: list[str | Path] = [
+        place / "bin" / "python",
+        "-m",
+        "pip",
+        "install",
+        "--quiet",
+        "--disable-pip-version-check",
+        "--no-deps",
+        "--require-hashes",
+    ]
     try:
         subprocess.run([sys.executable, "-m", "venv", "--clear", place], check=True, capture_output=True, timeout=_INSTALLING)
         subprocess.run([*pip, "-r", HERE / "canaille.txt"], check=True, capture_output=True, timeout=_INSTALLING)
