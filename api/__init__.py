@@ -82,6 +82,7 @@ CONTROLLERS: list[ControllerRouterHandler] = [
     *review.CONTROLLERS,
     reconciliations.ReconciliationController,
     org.OrgController,
+    org.NightlyController,
     tokens.TokenController,
     logs.LogController,
     history.HistoryController,

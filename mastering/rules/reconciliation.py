@@ -45,6 +45,7 @@ class Kind(StrEnum):
     attribute_drift = "attribute_drift"
     missing_authority = "missing_authority"
     waiting_matches = "waiting_matches"
+    schedule_missed = "schedule_missed"
     history_broken = "history_broken"
 
 
@@ -65,6 +66,8 @@ class Cause(StrEnum):
     app_inactive = "app_inactive"
     never_seen_active = "never_seen_active"
     would_be_confirmed = "would_be_confirmed"
+    not_fired = "not_fired"
+    nothing_started = "nothing_started"
     chain_broken = "chain_broken"
 
 
@@ -83,6 +86,8 @@ IN_WORDS: dict[Cause, str] = {
     Cause.app_inactive: "the app that mastered this user is inactive",
     Cause.never_seen_active: "no import has shown an account of a master active yet",
     Cause.would_be_confirmed: "the next import of this app would confirm the match",
+    Cause.not_fired: "a schedule was due, and no process has taken the firing",
+    Cause.nothing_started: "a schedule fired, and nothing could be started",
     Cause.chain_broken: "the history does not verify",
 }
 
