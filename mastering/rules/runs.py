@@ -1,7 +1,8 @@
 """The life of an import run, as a table like the user's (SPEC §2, last paragraph; API.md, statuses of a run).
 
 A run is received, waits for its turn, is planned, and then either ends (dry run), is held for an admin, or is applied.
-An upload session is open while it is received, for hours perhaps; it alone may be closed before it is sealed.
+An upload session is open while it is received, for hours perhaps, and a pull is received by a worker; only these may be closed before
+they are sealed.
 PLANNING goes back to QUEUED when the process that planned it died: a plan is computed anew, never continued half-way.
 APPLYING has no way back: a batch that was committed stays, and whoever takes the run over goes on at its cursor.
 """
@@ -67,6 +68,9 @@ RUN_TRANSITIONS: dict[RunTrigger, dict[str, str | None]] = {
 
 RUN_MACHINE = build_machine(RUN_TRANSITIONS, RunStatus.RECEIVING)
 _NEXT = compile_moves(RUN_MACHINE)
+
+PULLS = ("PULL", "SCHEDULE")
+"""Sources of runs whose records this service fetches itself: it receives them under a worker's lease, and nobody's request is open."""
 
 ENDED = frozenset({_S.PLANNED, _S.COMPLETED, _S.CANCELLED, _S.SUPERSEDED, _S.FAILED})
 """Statuses that nothing leaves."""
