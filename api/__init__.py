@@ -24,6 +24,7 @@ from api import (
     description,
     features,
     health,
+    history,
     hooks,
     identity_sources,
     imports,
@@ -82,6 +83,7 @@ CONTROLLERS: list[ControllerRouterHandler] = [
     org.OrgController,
     tokens.TokenController,
     logs.LogController,
+    history.HistoryController,
     health.HealthController,
     *description.HANDLERS,
 ]
@@ -134,7 +136,7 @@ async def _lifespan(app: Litestar) -> AsyncIterator[None]:
         app.state.vault = await sync_to_thread(_open_vault, engine, settings)
         app.state.peers = Peers(engine, app.state.vault, door)
         caller = HookCaller(app.state.vault, door, observe=app.state.observe_hooks)
-        worker, ticker = Worker(engine, caller, settings.lease), Ticker(engine)
+        worker, ticker = Worker(engine, caller, settings.lease), Ticker(engine, vault=app.state.vault)
         puller = Puller(engine, app.state.peers, settings.lease, sealed=worker.wake)
         app.state.worker, app.state.puller = worker, puller
         if settings.work:

@@ -357,10 +357,7 @@ def _pull(engine: Engine, actor: Actor, app_id: str, order: runs.Order) -> str:
     """Order a pull; raises `Invalid` for what only a sender can know."""
     if order.snapshot_at is not None:
         raise Invalid("Import refused", "snapshotAt: is for a snapshot that is sent; a pull knows when it reads")
-    counted = order.expected_count
-    return start_pull(
-        engine, actor, now(), app_id, order.mode, dry_run=order.dry_run, allow_empty=order.allow_empty, expected_count=counted
-    )
+    return start_pull(engine, actor, now(), app_id, order)
 
 
 def _refuse_unheard(request: Request[Any, Any, Any]) -> None:

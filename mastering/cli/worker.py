@@ -88,7 +88,7 @@ def _work(settings: Settings) -> None:
             if engine.dialect.name == "sqlite":
                 recover(engine)
             vault = open_vault(settings.secret_key, settings.data_dir)
-            working, ticker = Worker(engine, HookCaller(vault, door), settings.lease), Ticker(engine)
+            working, ticker = Worker(engine, HookCaller(vault, door), settings.lease), Ticker(engine, vault=vault)
             puller = Puller(engine, Peers(engine, vault, door), settings.lease, sealed=working.wake)
             _give_sign(settings.data_dir, working)
             working.start()

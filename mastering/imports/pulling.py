@@ -14,7 +14,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta
 from typing import Any
 
@@ -38,6 +38,7 @@ from mastering.imports.lease import Lease, StoppedError
 from mastering.imports.spool import Spool
 from mastering.ledger import Actor
 from mastering.rules.record import Mode
+from mastering.rules.runs import PULL
 from mastering.store import connections as connection_store
 from mastering.store import imports as store
 from mastering.store import tables
@@ -54,27 +55,20 @@ _SLICE = 0.2
 _log = structlog.get_logger("mastering.worker")
 
 
-def start_pull(
-    engine: Engine,
-    actor: Actor,
-    now: datetime,
-    app_id: str,
-    mode: Mode,
-    *,
-    source: str = "PULL",
-    dry_run: bool = False,
-    allow_empty: bool = False,
-    expected_count: int | None = None,
-) -> str:
-    """Order a pull of an app; the new run's id. A worker receives it. `source`: PULL, or SCHEDULE where nobody asked.
+def start_pull(engine: Engine, actor: Actor, now: datetime, app_id: str, order: runs.Order) -> str:
+    """Order a pull of an app; the new run's id. A worker receives it.
 
     Raises `NotFound`, and `Invalid` where the app or its connection is not there or is switched off. Nothing is called.
     """
     with writing(engine) as session:
         app = runs.importable(session, app_id, lock=True)
         require_enabled(session, app)
-        order = runs.Order(mode, source, dry_run, allow_empty, expected_count)
-        return runs.begin(session, actor, now, app, order).id
+        return runs.begin(session, actor, now, app, replace(order, source=PULL)).id
+
+
+def begin_pull(session: Session, actor: Actor, now: datetime, app: tables.App, mode: Mode) -> str:
+    """The same within a transaction, of an app that is locked and known to be connected: what a schedule starts."""
+    return runs.begin(session, actor, now, app, runs.Order(mode, PULL)).id
 
 
 @dataclass(slots=True)

@@ -46,6 +46,9 @@ class RunTrigger(StrEnum):
     fail = "fail"
 
 
+PULL = "PULL"
+"""The source of a run whose records a worker fetches from the app's connection, under a lease; nobody's request is open meanwhile."""
+
 _S = RunStatus
 _MOVES: dict[RunTrigger, dict[RunStatus, RunStatus]] = {
     RunTrigger.seal: {_S.RECEIVING: _S.QUEUED},
@@ -68,9 +71,6 @@ RUN_TRANSITIONS: dict[RunTrigger, dict[str, str | None]] = {
 
 RUN_MACHINE = build_machine(RUN_TRANSITIONS, RunStatus.RECEIVING)
 _NEXT = compile_moves(RUN_MACHINE)
-
-PULLS = ("PULL", "SCHEDULE")
-"""Sources of runs whose records this service fetches itself: it receives them under a worker's lease, and nobody's request is open."""
 
 ENDED = frozenset({_S.PLANNED, _S.COMPLETED, _S.CANCELLED, _S.SUPERSEDED, _S.FAILED})
 """Statuses that nothing leaves."""

@@ -10,7 +10,7 @@ from sqlalchemy.orm import aliased
 from sqlmodel import Session, col
 
 from mastering.rules.record import Mode
-from mastering.rules.runs import PULLS, RunStatus
+from mastering.rules.runs import PULL, RunStatus
 from mastering.rules.sessions import IDENTITY_SOURCE
 from mastering.store.tables import ImportRun
 
@@ -89,12 +89,20 @@ def _free_pulls(now: str) -> Select[ImportRun]:
             col(earlier.app_id) == col(ImportRun.app_id),
             col(earlier.id) < col(ImportRun.id),
             col(earlier.status) == RunStatus.RECEIVING,
-            col(earlier.source).in_(PULLS),
+            col(earlier.source) == PULL,
         )
         .exists()
     )
     free = col(ImportRun.lease_until).is_(None) | (col(ImportRun.lease_until) <= now)
-    return select(ImportRun).where(col(ImportRun.status) == RunStatus.RECEIVING, col(ImportRun.source).in_(PULLS), free, ~behind)
+    return select(ImportRun).where(col(ImportRun.status) == RunStatus.RECEIVING, (col(ImportRun.source) == PULL), free, ~behind)
+
+
+def under_way(session: Session, app_id: str) -> Sequence[ImportRun]:
+    """The runs of an app in earnest that have arrived or are being fetched, and have not ended, oldest first. What clients still send counts not."""
+    fetched = (col(ImportRun.status) == RunStatus.RECEIVING) & (col(ImportRun.source) == PULL)
+    not_ended = col(ImportRun.status).in_((RunStatus.QUEUED, *_IN_THE_WAY)) | fetched
+    query = select(ImportRun).where(col(ImportRun.app_id) == app_id, col(ImportRun.dry_run).is_(False), not_ended)
+    return session.execute(query.order_by(col(ImportRun.id))).scalars().all()
 
 
 def others_wait(session: Session, run_id: str, now: str) -> bool:
@@ -110,8 +118,8 @@ def blocker(session: Session, run: ImportRun) -> str | None:
 
     A pull waits for one of its app that is received before it.
     """
-    if run.status is RunStatus.RECEIVING and run.source in PULLS:
-        same = (col(ImportRun.app_id) == run.app_id) & (col(ImportRun.id) < run.id) & col(ImportRun.source).in_(PULLS)
+    if run.status is RunStatus.RECEIVING and run.source == PULL:
+        same = (col(ImportRun.app_id) == run.app_id) & (col(ImportRun.id) < run.id) & (col(ImportRun.source) == PULL)
         query = select(col(ImportRun.id)).where(same, col(ImportRun.status) == RunStatus.RECEIVING).order_by(col(ImportRun.id)).limit(1)
         return session.execute(query).scalar()
     if run.status is not RunStatus.QUEUED or run.dry_run:
@@ -152,7 +160,7 @@ def receiving(session: Session, stalled: str | None = None) -> Sequence[ImportRu
 
     An upload session is open between requests and needs no process; it ends by its own clock. A pull is begun anew by whoever claims it.
     """
-    here = (col(ImportRun.status) == RunStatus.RECEIVING) & col(ImportRun.source).not_in((IDENTITY_SOURCE, *PULLS))
+    here = (col(ImportRun.status) == RunStatus.RECEIVING) & col(ImportRun.source).not_in((IDENTITY_SOURCE, PULL))
     query = select(ImportRun).where(here).order_by(col(ImportRun.id))
     if stalled is not None:
         query = query.where(col(ImportRun.lease_until) < stalled)
