@@ -36,6 +36,7 @@ from api import (
     user_schema,
     user_views,
     users,
+    why,
 )
 from api.admission import Admission
 from api.auth import Authentication, authorise
@@ -74,6 +75,7 @@ CONTROLLERS: list[ControllerRouterHandler] = [
     *imports.CONTROLLERS,
     identity_sources.SessionController,
     *review.CONTROLLERS,
+    why.WhyController,
     org.OrgController,
     tokens.TokenController,
     logs.LogController,

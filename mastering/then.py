@@ -28,13 +28,16 @@ class Options:
     ranking: tuple[str, ...]
     overrides: Mapping[str, tuple[str, ...]]
     update_deactivated: bool
+    safeguarded: bool
+    """The org's own limit was in force."""
 
 
 def options_at(session: Session, position: int) -> Options:
     """The org's options when the event at this position was written."""
     ranking = catalog.ranking(session)
     masters = _masters_now(catalog.schema(session))
-    updates = catalog.org_safeguard(session).update_deactivated_users
+    safeguard = catalog.org_safeguard(session)
+    updates, safeguarded = safeguard.update_deactivated_users, safeguard.enabled
     for event in store.since(session, catalog.ORG_ID, position):
         body = load(event.body)
         if event.type == "masters.update":
@@ -43,8 +46,9 @@ def options_at(session: Session, position: int) -> Options:
             masters = {**masters, **{name: _masters_of(change["old"]) for name, change in body["changes"].items()}}
         elif event.type == "org.safeguard.update":
             updates = body["changes"].get("update_deactivated_users", {"old": updates})["old"]
+            safeguarded = body["changes"].get("enabled", {"old": safeguarded})["old"]
     overrides = {name: tuple(app_id for app_id in own if app_id in ranking) for name, own in masters.items() if own is not None}
-    return Options(ranking, overrides, updates)
+    return Options(ranking, overrides, updates, safeguarded)
 
 
 def _masters_now(schema: Schema) -> dict[str, Sequence[str] | None]:

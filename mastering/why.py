@@ -26,7 +26,7 @@ from mastering.rules.people import User
 from mastering.rules.ranking import Link, authority
 from mastering.rules.safeguard import greatest_holding_limit
 from mastering.rules.why import Judged, alternatives, judge, silence
-from mastering.store import history, people, tables
+from mastering.store import catalog, history, people, tables
 from mastering.store.documents import load
 from mastering.store.engine import reading
 from mastering.then import options_at
@@ -60,6 +60,7 @@ class Limit:
     unassigned: int
     assigned: int
     limit: int
+    in_force: bool
     would_hold_at: int | None
 
 
@@ -131,7 +132,7 @@ def _explain(session: Session, subject: str, chain: Sequence[tables.HistoryEvent
         candidates=_candidates(session, subject, told),
         labels=labels,
         refused_since=tuple(event for event in reversed(chain[last:]) if load(event.body).get("reason") in REFUSALS),
-        **_of_the_run(session, step[0], told),
+        **_of_the_run(session, step[0], told, org_limited=options.safeguarded),
     )
     if case is None:
         return explained
@@ -182,18 +183,20 @@ def _labels(session: Session, app_ids: set[str]) -> dict[str, str]:
     return {row[0]: row[1] for row in session.execute(select(col(app.id), col(app.label)).where(col(app.id).in_(app_ids)))}
 
 
-def _of_the_run(session: Session, event: tables.HistoryEvent, told: Sequence[Mapping[str, Any]]) -> dict[str, Any]:
+def _of_the_run(session: Session, event: tables.HistoryEvent, told: Sequence[Mapping[str, Any]], *, org_limited: bool) -> dict[str, Any]:
     """The safeguards that let the run pass, who approved it, and the row of its plan while that is kept."""
     run = session.get(tables.ImportRun, event.run_id) if event.run_id else None
     if run is None:
         return {}
     number = next((body["row"] for body in told if "row" in body), None)
     verdict = load(run.safeguard) if run.safeguard else {}
-    limits = {name: _limit(verdict[name]) for name in ("app", "org") if name in verdict}
+    app_limited = catalog.policy_from(run.policy).safeguard.enabled if run.policy else True
+    in_force = {"app": app_limited, "org": org_limited}
+    limits = {name: _limit(verdict[name], in_force=on) for name, on in in_force.items() if name in verdict}
     row = session.get(tables.RunChange, (run.id, number)) if number is not None else None
     return {"safeguards": limits, "approved_by": load(run.approved_by) if run.approved_by else None, "row": row}
 
 
-def _limit(share: Mapping[str, Any]) -> Limit:
+def _limit(share: Mapping[str, Any], *, in_force: bool) -> Limit:
     unassigned, assigned = share["unassigned"], share["assigned"]
-    return Limit(unassigned, assigned, share["limit"], greatest_holding_limit(unassigned, assigned))
+    return Limit(unassigned, assigned, share["limit"], in_force, greatest_holding_limit(unassigned, assigned))

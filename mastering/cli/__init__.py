@@ -6,6 +6,7 @@
 `import`, `plan`                      send a file to an app, for good or to see what would happen
 `changes`, `approve`, `cancel`        what to do about an import that is held
 `users`, `history`, `review`, `apps`  who is there, what happened, who waits, where they come from
+`why`                                 why something happened to somebody, and what would have changed it
 `token`                               access tokens, straight in the database
 `demo`                                a made-up company on a server of its own, to look at
 ====================================  ======================================================================================
@@ -25,6 +26,7 @@ from mastering.cli import imports, people, tokens
 from mastering.cli.exits import Exit, Stop
 from mastering.cli.serve import serve
 from mastering.cli.terminal import tell
+from mastering.cli.why import why
 from mastering.cli.worker import health, worker
 from mastering.errors import MasteringError
 
@@ -48,6 +50,7 @@ _app.command("users")(people.users)
 _app.command("history")(people.history)
 _app.command("review")(people.review)
 _app.command("apps")(people.apps)
+_app.command("why")(why)
 _app.add_typer(tokens.commands, name="token")
 
 

@@ -166,16 +166,20 @@ def _of_the_policy(case: Case, own: str) -> Iterator[tuple[int, Flip]]:
 
 
 def _of_the_ranking(case: Case) -> Iterator[tuple[int, Flip]]:
-    """Moves of the apps that the user has accounts of: others change nothing for this person."""
+    """Moves of the apps that the user has accounts of: others change nothing for this person. An order that two moves lead to is one."""
     ranking = case.ranking
+    orders = {ranking}
     for app_id in dict.fromkeys(link.app_id for link in case.links):
         if app_id not in ranking:
             yield _MASTER, Flip(Knob.master, app_id, False, True)
             continue
         place = ranking.index(app_id) + 1
         for other in range(1, len(ranking) + 1):
-            if other != place:
-                yield abs(other - place), Flip(Knob.rank, app_id, place, other)
+            flip = Flip(Knob.rank, app_id, place, other)
+            order = _reranked(case, flip).ranking
+            if order not in orders:
+                orders.add(order)
+                yield abs(other - place), flip
         yield _MASTER, Flip(Knob.master, app_id, True, False)
 
 
