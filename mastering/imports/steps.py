@@ -24,8 +24,8 @@ from mastering.imports.applying import AT_ONCE, apply_batch
 from mastering.imports.hooking import HookCaller
 from mastering.imports.lease import Lease, StoppedError
 from mastering.imports.planning import Planned, Planner
-from mastering.imports.repairing import RECONCILIATION, RepairPlanner
 from mastering.imports.pulling import remember
+from mastering.imports.repairing import RECONCILIATION, RepairPlanner
 from mastering.imports.rows import PlanWriter
 from mastering.imports.runs import starter
 from mastering.ledger import Actor, Ledger
