@@ -45,6 +45,7 @@ _TAGGED = {
 }
 """What has an `ETag`."""
 _IMPORTS = "/api/v1/apps/{app_id}/imports"
+_EXPORT = "/api/v1/history/export"
 _REFUSED = {
     "description": "A refusal, or a fault of the server",
     "content": {"application/json": {"schema": {"$ref": "#/components/schemas/ErrorEnvelope"}}},
@@ -148,6 +149,7 @@ def _completed(description: dict[str, Any]) -> dict[str, Any]:
             operation["responses"]["default"] = _REFUSED
             _tell_headers(path, method, operation)
     description["paths"][_IMPORTS]["post"]["requestBody"] = _IMPORT_BODY
+    description["paths"][_EXPORT]["get"]["responses"]["200"]["content"]["text/csv"] = {"schema": {"type": "string"}}
     return description
 
 
