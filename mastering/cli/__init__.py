@@ -6,7 +6,8 @@
 `import`, `plan`                      send a file to an app, for good or to see what would happen
 `changes`, `approve`, `cancel`        what to do about an import that is held
 `users`, `history`, `review`, `apps`  who is there, what happened, who waits, where they come from
-`checkpoint`, `verify`                sign what the history is; whether it is still what it was, straight in the database
+`export`, `checkpoint`                the whole history as a file, and a signed statement of what it is
+`verify`                              whether the history is still what it was, straight in the database
 `token`                               access tokens, straight in the database
 `demo`                                a made-up company on a server of its own, to look at
 ====================================  ======================================================================================
@@ -49,6 +50,7 @@ _app.command("users")(people.users)
 _app.command("history")(people.history)
 _app.command("review")(people.review)
 _app.command("apps")(people.apps)
+_app.command("export")(proof.export)
 _app.command("checkpoint")(proof.checkpoint)
 _app.command("verify")(proof.verify)
 _app.add_typer(tokens.commands, name="token")
