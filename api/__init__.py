@@ -39,6 +39,7 @@ from api import (
     user_schema,
     user_views,
     users,
+    why,
 )
 from api.admission import Admission
 from api.auth import Authentication, authorise
@@ -80,6 +81,7 @@ CONTROLLERS: list[ControllerRouterHandler] = [
     *imports.CONTROLLERS,
     identity_sources.SessionController,
     *review.CONTROLLERS,
+    why.WhyController,
     reconciliations.ReconciliationController,
     org.OrgController,
     tokens.TokenController,
