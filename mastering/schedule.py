@@ -16,9 +16,10 @@ from sqlalchemy import Engine
 from mastering import checkpoints
 from mastering.catalog.schedules import settle_all
 from mastering.clock import now, wire
-from mastering.firing import Starter, fire_due
+from mastering.firing import Starter, fire_due, import_starters
 from mastering.holds import expire_holds
 from mastering.imports import runs, sessions
+from mastering.imports.pulling import begin_pull
 from mastering.imports.worker import SERVICE
 from mastering.store import catalog
 from mastering.store.engine import reading
@@ -28,7 +29,7 @@ EVERY = timedelta(seconds=30)
 LOOK = timedelta(seconds=1)
 """How often is looked for what users have scheduled: a cron expression names a minute, and nobody waits much longer for it."""
 
-STARTERS: Mapping[str, Starter] = {}
+STARTERS: Mapping[str, Starter] = import_starters(begin_pull)
 """What each kind of schedule starts. Of a kind that is not here nothing is claimed."""
 
 

@@ -19,7 +19,7 @@ from mastering.ids import new_id
 from mastering.imports.spool import LEASE
 from mastering.ledger import Actor, Ledger
 from mastering.rules.record import Mode
-from mastering.rules.runs import ENDED, RunStatus, RunTrigger, next_run_status
+from mastering.rules.runs import ENDED, PULL, RunStatus, RunTrigger, next_run_status
 from mastering.rules.sessions import IDENTITY_SOURCE
 from mastering.store import imports as store
 from mastering.store import runs as run_store
@@ -75,7 +75,7 @@ def begin(session: Session, actor: Actor, now: datetime, app: tables.App, order:
         snapshot_at=order.snapshot_at,
         started_by=dump(actor.document()),
         created=wire(now),
-        lease_until=wire(now + LEASE) if order.source != IDENTITY_SOURCE else None,
+        lease_until=wire(now + LEASE) if order.source not in {IDENTITY_SOURCE, PULL} else None,
     )
     session.add(run)
     told = {"mode": order.mode.value, "source": order.source, "dryRun": order.dry_run}
@@ -174,7 +174,7 @@ def approve(engine: Engine, actor: Actor, now: datetime, run_id: str, plan_hash:
 
 
 def cancel(engine: Engine, actor: Actor, now: datetime, run_id: str) -> None:
-    """Give up a held or waiting run, or an open upload session; nothing of it is applied (SPEC §8). Raises `WrongState`."""
+    """Give up a held or waiting run, an open upload session, or a pull; nothing of it is applied (SPEC §8). Raises `WrongState`."""
     with writing(engine) as session:
         run = get(session, run_id, lock=True)
         try:
@@ -184,9 +184,9 @@ def cancel(engine: Engine, actor: Actor, now: datetime, run_id: str) -> None:
 
 
 def call_off(session: Session, actor: Actor, now: datetime, run: tables.ImportRun) -> None:
-    """Give up a locked run. Of those that are still received only a session can be: of another run's upload the rest would come all the same."""
-    open_session = run.source == IDENTITY_SOURCE and run.status is RunStatus.RECEIVING
-    run.status = next_run_status(run.status, RunTrigger.close if open_session else RunTrigger.cancel)
+    """Give up a locked run. Of those that are still received only a session or a pull can be: of another upload the rest would come all the same."""
+    can_close = run.source in {IDENTITY_SOURCE, PULL} and run.status is RunStatus.RECEIVING
+    run.status = next_run_status(run.status, RunTrigger.close if can_close else RunTrigger.cancel)
     run.completed = wire(now)
     store.drop_chunks(session, run.id)
     session.add(run)

@@ -24,6 +24,7 @@ from mastering.imports.applying import AT_ONCE, apply_batch
 from mastering.imports.hooking import HookCaller
 from mastering.imports.lease import Lease, StoppedError
 from mastering.imports.planning import Planned, Planner
+from mastering.imports.pulling import remember
 from mastering.imports.rows import PlanWriter
 from mastering.imports.runs import starter
 from mastering.ledger import Actor, Ledger
@@ -242,6 +243,7 @@ def _complete(session: Session, ledger: Ledger, run: tables.ImportRun, now: date
         rematch_after(ledger, now, run, alone=alone)
     ledger.flush()
     app = session.get_one(tables.App, run.app_id, with_for_update=LOCKED)
+    remember(session, run)
     ledger.note(app, "import.completed", {"situations": load(run.situations), "actions": load(run.actions)})
     ledger.flush()
     session.add(app)

@@ -230,6 +230,8 @@ class WaitingWay(SQLModel, table=True):
 class ImportRun(SQLModel, table=True):
     """One import of one app, its plan's verdict, and the lease of whoever works on it. `received`: when a session was last loaded.
 
+    `pull`: how the records were fetched, where they were.
+
     `takeovers`: how often it was taken from an owner whose lease had run out, or who was known to be dead.
     """
 
@@ -257,6 +259,7 @@ class ImportRun(SQLModel, table=True):
     actions: str = Field(default="{}", sa_type=Text)
     safeguard: str | None = Field(default=None, sa_type=Text)
     hook: str | None = Field(default=None, sa_type=Text)
+    pull: str | None = Field(default=None, sa_type=Text)
     error: str | None = None
     blocked_by: str | None = None
     superseded_by: str | None = None
