@@ -230,6 +230,7 @@ class Event(NamedTuple):
     body: str
     values_json: str | None
     hash: bytes
+    run_id: str | None
 
 
 _EVENT = tuple(getattr(tables.HistoryEvent, name) for name in Event._fields)
