@@ -16,7 +16,7 @@ from dataclasses import dataclass
 from time import monotonic
 from typing import Any
 
-from mastering.connectors.peerfaults import CredentialsRefused, NotThere, NotTrusted, PeerFailed, Refused, Temporary, Unusable
+from mastering.connectors.peerfaults import NotThere, NotTrusted, PeerFailed, Refused, Temporary, Unusable
 from mastering.connectors.scimpeer import Peer
 
 COUNT = 100
@@ -153,7 +153,7 @@ class UserPages:
 
 
 def _is_about_the_call(fault: PeerFailed) -> bool:
-    return isinstance(fault, Refused | NotThere) and not isinstance(fault, CredentialsRefused)
+    return isinstance(fault, Refused | NotThere)
 
 
 def _identity(resource: Resource) -> str | None:

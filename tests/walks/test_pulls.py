@@ -453,8 +453,8 @@ def test_a_mapping_a_username_and_matching_read_scim_paths(pulled: Pulled) -> No
             "ada",
             emails=[{"value": "ada@home.example", "type": "home"}, {"value": "ada@work.example", "type": "work"}],
             roles=[{"value": "countess"}],
-            **{ENTERPRISE: {"department": "Engines", "employeeNumber": "E1"}},
         )
+        | {ENTERPRISE: {"department": "Engines", "employeeNumber": "E1"}}
     ]
     pulled.map(
         email='appuser["emails[type eq ""work""].value"]',
