@@ -87,7 +87,7 @@ def _work(settings: Settings) -> None:
         with sole_server(settings.database_url), closing(Door(settings.outbound_allow)) as door:
             if engine.dialect.name == "sqlite":
                 recover(engine)
-            vault = open_vault(settings.secret_key, settings.data_dir)
+            vault = open_vault(settings.secret_key, settings.data_dir, settings.secret_key_file)
             working, ticker = Worker(engine, HookCaller(vault, door), settings.lease), Ticker(engine, vault=vault)
             puller = Puller(engine, Peers(engine, vault, door), settings.lease, sealed=working.wake)
             _give_sign(settings.data_dir, working)

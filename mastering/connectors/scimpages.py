@@ -99,7 +99,9 @@ class UserPages:
                 return page
             if again:
                 break
-        raise ReadingFailed(f"after {received} of {page.total} users it sent some a second time: it changed meanwhile, or its pages repeat")
+        raise ReadingFailed(
+            f"after {received} of {page.total} users it sent some of them twice: they changed meanwhile, or its pages repeat"
+        )
 
     def _look(self, received: int) -> None:
         """Nothing must be behind the last page: a server that counts only its first page would make leavers of all the others."""

@@ -146,8 +146,8 @@ def test_a_reading_that_does_not_come_to_its_end_changes_nothing_and_says_why(pu
     run = pulled.pull()
     assert (run.status, run.pull, run.sealed) == ("FAILED", None, None)
     assert run.error == (
-        "The app's users could not be read: after 1 of 3 users it sent some a second time: "
-        "it changed meanwhile, or its pages repeat; nothing was changed"
+        "The app's users could not be read: after 1 of 3 users it sent some of them twice: "
+        "they changed meanwhile, or its pages repeat; nothing was changed"
     )
     assert pulled.world.user_of(pulled.app_id, "id-ada").status is Status.ACTIVE
     pulled.server.behaves = lambda _: None
