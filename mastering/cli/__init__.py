@@ -10,7 +10,6 @@
 `export`, `checkpoint`                the whole history as a file, and a signed statement of what it is
 `verify`                              whether the history is still what it was, straight in the database
 `why`                                 why something happened to somebody, and what would have changed it
-`checkpoint`, `verify`                sign what the history is; whether it is still what it was, straight in the database
 `token`                               access tokens, straight in the database
 `demo`                                a made-up company on a server of its own, to look at
 ====================================  ======================================================================================
