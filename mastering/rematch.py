@@ -17,6 +17,8 @@ from collections.abc import Collection, Iterable, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import datetime
 
+from sqlmodel import Session
+
 from mastering.ledger import Ledger, Why
 from mastering.rules.claims import Claims, Lost
 from mastering.rules.decision import Rule, Situation
@@ -29,6 +31,7 @@ from mastering.rules.record import Mode
 from mastering.rules.text import fold_login
 from mastering.store import catalog, people, tables, waiting
 from mastering.store import imports as store
+from mastering.store.looks import looked
 from mastering.terms import terms_of
 
 _CLAIMED = {Lost.login_claimed_twice.value, Lost.user_claimed_twice.value}
@@ -62,16 +65,18 @@ class Ripple:
 
 def rematch(ledger: Ledger, now: datetime, ripple: Ripple) -> int:
     """Match the waiting rows again that a change concerns; how many changed their place. The caller has flushed it, and flushes this."""
-    return sum(_concerned(ledger, now, app_id, ripple, None) for app_id in waiting.apps(ledger.session))
+    return _spread(ledger, now, ripple, None)
 
 
 def rematch_all(ledger: Ledger, now: datetime, *, after: tables.ImportRun | None = None) -> int:
     """Match every waiting row again, and find the ways to it anew: what all of them are matched by may have changed."""
-    moved = 0
+    moved, since = 0, store.last_event(ledger.session)
     for app_id in waiting.apps(ledger.session):
         queue = _Queue(ledger, _asking(ledger, now, app_id))
         queue.match(list(people.waiting_accounts(ledger.session, app_id)))
+        queue.known.update(row.account.id for row in queue.rows)
         moved += queue.place(queue.rows, after, anew=True)
+        looked(ledger.session, since, queue.stands)
     return moved
 
 
@@ -90,7 +95,7 @@ def rematch_after(ledger: Ledger, now: datetime, run: tables.ImportRun, *, alone
     users = people.users(ledger.session, subjects).values()
     rows = subjects | waiting.kept_by_claims(ledger.session, run)
     ripple = Ripple(subjects, users, {fold_login(login) for login in logins}, rows)
-    return sum(_concerned(ledger, now, app_id, ripple, run) for app_id in apps)
+    return _spread(ledger, now, ripple, run)
 
 
 def ways_to(terms: Terms, account: Account) -> tuple[str, ...]:
@@ -109,17 +114,32 @@ def _asking(ledger: Ledger, now: datetime, app_id: str) -> Terms:
     return replace(terms, policy=replace(terms.policy, confirmation=Confirmation()))
 
 
-def _concerned(ledger: Ledger, now: datetime, app_id: str, ripple: Ripple, after: tables.ImportRun | None) -> int:
-    matching = catalog.policy_of(ledger.session.get_one(tables.App, app_id)).matching
-    ids = waiting.near(ledger.session, app_id, ripple.ways(matching)).union(ripple.rows)
-    if not ids:
-        return 0
-    queue = _Queue(ledger, _asking(ledger, now, app_id))
-    queue.take(ids)
-    queue.take(queue.neighbours())
-    placed = list(queue.rows)
-    queue.take(queue.neighbours())
-    return queue.place(placed, after)
+def _spread(ledger: Ledger, now: datetime, ripple: Ripple, after: tables.ImportRun | None) -> int:
+    """Match the rows again that a change concerns, app by app, and see to it that by the end of the transaction these still are all."""
+    session, moved, queues = ledger.session, 0, dict[str, _Queue]()
+    since = store.last_event(session)
+    for app_id in waiting.apps(session):
+        ids = _near(session, app_id, ripple).union(ripple.rows)
+        if ids:
+            queues[app_id] = queue = _Queue(ledger, _asking(ledger, now, app_id))
+            queue.take(ids)
+            queue.take(queue.neighbours())
+            placed = list(queue.rows)
+            queue.take(queue.neighbours())
+            moved += queue.place(placed, after)
+
+    def stands(others: set[str]) -> bool:
+        known = {app_id: queues[app_id].known if app_id in queues else frozenset[str]() for app_id in waiting.apps(session)}
+        joined = any(not _near(session, app_id, ripple) <= ids for app_id, ids in known.items())
+        return not joined and all(queue.stands(others) for queue in queues.values())
+
+    looked(session, since, stands)
+    return moved
+
+
+def _near(session: Session, app_id: str, ripple: Ripple) -> set[str]:
+    matching = catalog.policy_of(session.get_one(tables.App, app_id)).matching
+    return waiting.near(session, app_id, ripple.ways(matching))
 
 
 @dataclass(slots=True)
@@ -163,6 +183,15 @@ class _Queue:
         ways = {way_to_login(fold_login(row.prepared.login)) for row in self.rows}
         ways |= {way_to_user(user_id) for row in self.rows for user_id in (*row.match.user_ids, *row.account.candidates)}
         return waiting.near(self.ledger.session, self.terms.app_id, ways) - self.known
+
+    def stands(self, others: set[str]) -> bool:
+        """Whether the rows here would be placed as they were, although others have told of these people and rows meanwhile."""
+        asked = {user_id for row in self.rows for user_id in (*row.match.user_ids, *row.account.candidates)}
+        if not others.isdisjoint(asked | self.known):
+            return False
+        matching = self.terms.policy.matching
+        ways = {way for row in self.rows for way in ways_of(matching, row.prepared.keys)}
+        return ways.isdisjoint(store.Directory(self.ledger.session, matching).ways(others))
 
     def place(self, rows: Iterable[_Row], after: tables.ImportRun | None, *, anew: bool = False) -> int:
         """Give these rows the places that all rows' claims leave them; how many moved. `anew`: find the ways to all of them again."""

@@ -12,6 +12,7 @@ import structlog
 from sqlalchemy import Engine
 from sqlmodel import Session
 
+from mastering.acts import again_if_overtaken
 from mastering.clock import wire
 from mastering.disagreements import review_all_disagreements
 from mastering.errors import NotFound
@@ -80,11 +81,16 @@ def changing(engine: Engine, actor: Actor, now: datetime) -> Iterator[Change]:
         refused = [rejected.user_id for rejected in report.rejected]
         _log.info("remastered", app=app_id, changed=report.changed, rejected=refused, at=wire(now))
     if change.remaster or change.rematch:
-        with writing(engine) as session:
-            share(session, Lock.OPTIONS)
-            ledger = Ledger(session, now, actor)
-            rematch_all(ledger, now)
-            ledger.flush()
+        _match_again(engine, actor, now)
+
+
+@again_if_overtaken
+def _match_again(engine: Engine, actor: Actor, now: datetime) -> None:
+    with writing(engine) as session:
+        share(session, Lock.OPTIONS)
+        ledger = Ledger(session, now, actor)
+        rematch_all(ledger, now)
+        ledger.flush()
 
 
 def changed_parts(old: Mapping[str, Any], new: Mapping[str, Any]) -> dict[str, dict[str, Any]]:
