@@ -12,20 +12,23 @@ from datetime import datetime, timedelta
 from apscheduler.schedulers.background import BackgroundScheduler
 from sqlalchemy import Engine
 
+from mastering import checkpoints
 from mastering.clock import now, wire
 from mastering.holds import expire_holds
 from mastering.imports import runs, sessions
 from mastering.imports.worker import SERVICE
 from mastering.store import catalog
 from mastering.store.engine import reading
+from mastering.vault import Vault
 
 EVERY = timedelta(seconds=30)
 
 
-def tick(engine: Engine, at: datetime) -> None:
+def tick(engine: Engine, at: datetime, vault: Vault | None = None) -> None:
     """All that is due at an instant.
 
-    Holds that end, uploads that broke off, sessions left open, held plans that nobody decided about, and plans that nobody reads any more.
+    Holds that end, uploads that broke off, sessions left open, held plans that nobody decided about, and plans that nobody reads any more;
+    and, where there is a key to sign with, the day's checkpoint of the history.
     """
     expire_holds(engine, at)
     runs.fail_stalled(engine, SERVICE, at)
@@ -34,14 +37,18 @@ def tick(engine: Engine, at: datetime) -> None:
         retention = timedelta(days=catalog.org_safeguard(session).held_plan_retention_days)
     runs.cancel_expired(engine, at, SERVICE, wire(at - retention))
     runs.forget_plans(engine, wire(at - retention))
+    if vault is not None:
+        checkpoints.make_if_due(engine, vault, SERVICE, at)
 
 
 class Ticker:
     """The scheduler of one process. `start` it once, `stop` it before the engine goes."""
 
-    def __init__(self, engine: Engine, every: timedelta = EVERY) -> None:
+    def __init__(self, engine: Engine, every: timedelta = EVERY, *, vault: Vault | None = None) -> None:
         self._scheduler = BackgroundScheduler(timezone="UTC")
-        self._scheduler.add_job(lambda: tick(engine, now()), "interval", seconds=every.total_seconds(), max_instances=1, coalesce=True)
+        self._scheduler.add_job(
+            lambda: tick(engine, now(), vault), "interval", seconds=every.total_seconds(), max_instances=1, coalesce=True
+        )
 
     def start(self) -> None:
         """Begin to tick."""

@@ -209,6 +209,22 @@ class Event(Struct, rename="camel"):
     attributes: dict[str, Attribute] = {}
 
 
+class Statement(Struct):
+    """What was signed about the history."""
+
+    number: int
+    at: str
+    chains: int
+    root: str
+    key: str
+
+
+class Checkpoint(Struct):
+    """A checkpoint."""
+
+    statement: Statement
+
+
 class Cause(Struct, rename="camel"):
     """One fault of a refused request."""
 

@@ -85,8 +85,8 @@ def _work(settings: Settings) -> None:
         with sole_server(settings.database_url), closing(Door(settings.outbound_allow)) as door:
             if engine.dialect.name == "sqlite":
                 recover(engine)
-            hooks = HookCaller(open_vault(settings.secret_key, settings.data_dir), door)
-            working, ticker = Worker(engine, hooks, settings.lease), Ticker(engine)
+            vault = open_vault(settings.secret_key, settings.data_dir)
+            working, ticker = Worker(engine, HookCaller(vault, door), settings.lease), Ticker(engine, vault=vault)
             _give_sign(settings.data_dir, working)
             working.start()
             ticker.start()
