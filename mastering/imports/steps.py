@@ -221,14 +221,17 @@ def _apply_next(lease: Lease, at_once: int) -> bool:
         rows = store.changes(session, mine.id, mine.cursor, at_once)
         _require_whole(mine, [row.seq for row in rows])
         ledger = Ledger(session, now, _acting(mine), run_id=mine.id, plan_hash=mine.plan_hash)
+        more = bool(rows)
         if rows:
             policy = catalog.policy_from(mine.policy or "{}")
             apply_batch(ledger, mine, rows, lambda: terms_of(session, mine.app_id, mine.mode, now, policy))
         else:
+            more = _queue_looks_again(session, ledger, mine, now)
+        if not more:
             _complete(session, ledger, mine, now)
         session.add(mine)
-    _log.info("batch applied" if rows else "run completed", done=mine.cursor, changes=mine.changes)
-    return bool(rows)
+    _log.info("batch applied" if more else "run completed", done=mine.cursor, changes=mine.changes)
+    return more
 
 
 def _require_whole(run: tables.ImportRun, seqs: list[int]) -> None:
@@ -238,14 +241,19 @@ def _require_whole(run: tables.ImportRun, seqs: list[int]) -> None:
         raise WrongState("Rows of the plan are missing from the database")
 
 
+def _queue_looks_again(session: Session, ledger: Ledger, run: tables.ImportRun, now: datetime) -> bool:
+    """Match waiting rows again by what the run has changed; whether some are left to another transaction."""
+    alone = not store.others_acted(session, run.id, run.as_of_event)
+    if run.mode is Mode.INCREMENTAL or _MOVES_PEOPLE & load(run.actions).keys() or not alone:
+        run.queue_cursor = rematch_after(ledger, now, run, alone=alone)
+    ledger.flush()
+    return run.queue_cursor is not None
+
+
 def _complete(session: Session, ledger: Ledger, run: tables.ImportRun, now: datetime) -> None:
     run.status = next_run_status(run.status, RunTrigger.complete)
     run.completed, run.lease_until = wire(now), None
     store.drop_chunks(session, run.id)
-    alone = not store.others_acted(session, run.id, run.as_of_event)
-    if run.mode is Mode.INCREMENTAL or _MOVES_PEOPLE & load(run.actions).keys() or not alone:
-        rematch_after(ledger, now, run, alone=alone)
-    ledger.flush()
     app = session.get_one(tables.App, run.app_id, with_for_update=LOCKED)
     ledger.note(app, "import.completed", {"situations": load(run.situations), "actions": load(run.actions)})
     ledger.flush()

@@ -29,13 +29,11 @@ from mastering.errors import MasteringError
 from mastering.holds import Terms
 from mastering.imports import planning, rows, runs, steps
 from mastering.imports.worker import Worker
-from mastering.ledger import Ledger
-from mastering.rematch import rematch_all
 from mastering.review import Verdict
 from mastering.rules.policy import Confirmation, ImportPolicy, Mastering, Matching, Safeguard, WhenDeactivated
 from mastering.rules.record import Mode
 from mastering.store import tables
-from mastering.store.engine import reading, writing
+from mastering.store.engine import reading
 from mastering.store.outage import is_outage
 from tests.faults.checker import check
 from tests.retelling import check_order
@@ -88,12 +86,7 @@ class Org:
                 self.world.cancel(run.id)
         check(self.engine)
         check_order(self.engine)
-        assert self.left_to_match() == 0, "a waiting row is not where those who are there put it"
-
-    def left_to_match(self) -> int:
-        """How many rows of the queue are elsewhere than the people there are would have them."""
-        with writing(self.engine) as session:
-            return rematch_all(Ledger(session, now(), ADMIN), now())
+        assert self.world.left_to_match() == 0, "a waiting row is not where those who are there put it"
 
 
 def record(name: str, number: int = 1, **told: Any) -> dict[str, Any]:
