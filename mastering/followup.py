@@ -114,7 +114,7 @@ class Claim:
 
 def owe(session: Session, actor: Actor, now: datetime, apps: Collection[str]) -> Claim:
     """Note, in the transaction of a change, what has to follow from it; the caller's own claim of it, for who commits and goes on."""
-    claim = Claim(session.get_bind().engine, new_id("owd"), new_id("own"))
+    claim = Claim(session.get_bind().engine, new_id("owd"), new_id("own"), length=LEASE)
     wanted = [EVERY_APP] if EVERY_APP in apps else sorted(apps)
     session.add(
         store.OwedWork(
