@@ -33,11 +33,13 @@ from api import (
     masters,
     org,
     policies,
+    reconciliations,
     review,
     tokens,
     user_schema,
     user_views,
     users,
+    why,
 )
 from api.admission import Admission
 from api.auth import Authentication, authorise
@@ -79,6 +81,8 @@ CONTROLLERS: list[ControllerRouterHandler] = [
     *imports.CONTROLLERS,
     identity_sources.SessionController,
     *review.CONTROLLERS,
+    why.WhyController,
+    reconciliations.ReconciliationController,
     org.OrgController,
     tokens.TokenController,
     logs.LogController,

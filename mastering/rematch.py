@@ -254,7 +254,8 @@ class _Queue:
         moves = _moves(mine, place, after)
         if moves:
             mine.situation, mine.reason, mine.candidates = place
-            self.ledger.note_account(mine, Why(rule=Rule.needs_review.value, reason=mine.reason), "account.wait")
+            facts = {"situation": mine.situation, **({"candidates": list(mine.candidates)} if mine.candidates else {})}
+            self.ledger.note_account(mine, Why(rule=Rule.needs_review.value, reason=mine.reason, facts=facts), "account.wait")
         mine.ways = _ways(self.terms, row.prepared, mine)
         self.ledger.touch(mine)
         return moves

@@ -5,7 +5,9 @@
 `worker`, `health`                    carries out imports beside servers on the same PostgreSQL; whether it goes on
 `import`, `plan`                      send a file to an app, for good or to see what would happen
 `changes`, `approve`, `cancel`        what to do about an import that is held
+`reconcile`                           what is not as the rules expect, and why
 `users`, `history`, `review`, `apps`  who is there, what happened, who waits, where they come from
+`why`                                 why something happened to somebody, and what would have changed it
 `checkpoint`, `verify`                sign what the history is; whether it is still what it was, straight in the database
 `token`                               access tokens, straight in the database
 `demo`                                a made-up company on a server of its own, to look at
@@ -24,8 +26,10 @@ import typer
 
 from mastering.cli import imports, people, proof, tokens
 from mastering.cli.exits import Exit, Stop
+from mastering.cli.reconcile import reconcile
 from mastering.cli.serve import serve
 from mastering.cli.terminal import tell
+from mastering.cli.why import why
 from mastering.cli.worker import health, worker
 from mastering.errors import MasteringError
 
@@ -45,10 +49,12 @@ _app.command("plan")(imports.plan)
 _app.command("changes")(imports.changes)
 _app.command("approve")(imports.approve)
 _app.command("cancel")(imports.cancel)
+_app.command("reconcile")(reconcile)
 _app.command("users")(people.users)
 _app.command("history")(people.history)
 _app.command("review")(people.review)
 _app.command("apps")(people.apps)
+_app.command("why")(why)
 _app.command("checkpoint")(proof.checkpoint)
 _app.command("verify")(proof.verify)
 _app.add_typer(tokens.commands, name="token")

@@ -25,8 +25,9 @@ from mastering.imports.hooking import HookCaller
 from mastering.imports.lease import LeaseLostError
 from mastering.imports.steps import Outside, take_turn
 from mastering.ledger import Actor
+from mastering.reconcile import turns as reconciling
 from mastering.settings import LEASE
-from mastering.store import owed
+from mastering.store import owed, reconciliations
 from mastering.store import runs as run_store
 from mastering.store.engine import reading, writing
 from mastering.store.outage import is_outage
@@ -94,7 +95,8 @@ class Worker:
         structlog.contextvars.bind_contextvars(worker=self.owner)
         try:
             followed_up = followup.take_turn(self._engine, self.owner, self._lease, self._stops)
-            return take_turn(self._engine, self.owner, self._lease, Outside(self._hooks, self._stops)) or followed_up
+            worked = take_turn(self._engine, self.owner, self._lease, Outside(self._hooks, self._stops)) or followed_up
+            return worked or reconciling.take_turn(self._engine, self.owner, self._lease, self._stops)
         except LeaseLostError as lost:
             _log.warning("turn lost", run_id=str(lost))
             return True
@@ -124,4 +126,5 @@ def recover(engine: Engine) -> int:
     with writing(engine) as session:
         run_store.free_leases(session)
         owed.free_leases(session)
+        reconciliations.free_leases(session)
     return broken

@@ -56,6 +56,13 @@ def newest_first(session: Session, subject: str, before: int | None, limit: int)
     return list(session.execute(query if before is None else query.where(col(event.seq) < before)).scalars())
 
 
+def since(session: Session, subject: str, position: int) -> list[tables.HistoryEvent]:
+    """The events of one subject that were written after a position, newest first."""
+    event = tables.HistoryEvent
+    query = select(event).where(col(event.subject) == subject, col(event.position) > position).order_by(col(event.seq).desc())
+    return list(session.execute(query).scalars())
+
+
 class Ending(NamedTuple):
     """A chain with the wrong end: whose, at which number, and what is wrong."""
 
