@@ -24,6 +24,8 @@ from mastering.imports.applying import AT_ONCE, apply_batch
 from mastering.imports.hooking import HookCaller
 from mastering.imports.lease import Lease, StoppedError
 from mastering.imports.planning import Planned, Planner
+from mastering.imports.pulling import remember
+from mastering.imports.repairing import RECONCILIATION, RepairPlanner
 from mastering.imports.rows import PlanWriter
 from mastering.imports.runs import starter
 from mastering.ledger import Actor, Ledger
@@ -114,7 +116,8 @@ def _planned(lease: Lease, run: tables.ImportRun, now: datetime, outside: Outsid
             terms = terms_of(session, run.app_id, run.mode, now)
             app = session.get_one(tables.App, run.app_id)
             hook = hook_store.active(session, terms.policy.hook_id)
-            planned = Planner(session, run, terms, writer, hook_store.terms_of_hook(hook) if hook else None).plan()
+            planner = RepairPlanner if run.source == RECONCILIATION else Planner
+            planned = planner(session, run, terms, writer, hook_store.terms_of_hook(hook) if hook else None).plan()
         if planned is not None or hook is None:
             break
         if outside.hooks is None:
@@ -255,6 +258,7 @@ def _complete(session: Session, ledger: Ledger, run: tables.ImportRun, now: date
     run.completed, run.lease_until = wire(now), None
     store.drop_chunks(session, run.id)
     app = session.get_one(tables.App, run.app_id, with_for_update=LOCKED)
+    remember(session, run)
     ledger.note(app, "import.completed", {"situations": load(run.situations), "actions": load(run.actions)})
     ledger.flush()
     session.add(app)
