@@ -15,7 +15,12 @@ from typing import Any
 
 from sqlalchemy import Engine
 
+<<<<<<< HEAD
 from mastering.acts import LOGIN_TAKEN, changing, find, heed, see, settle
+=======
+from mastering.acts import LOGIN_TAKEN, again_if_overtaken, changing, find, heed, see, settle
+from mastering.clock import wire
+>>>>>>> main
 from mastering.errors import AttributeMastered, IllegalMove, Invalid, NotFound
 from mastering.holds import Terms, hold_from
 from mastering.ledger import Actor, Ledger, Why
@@ -123,6 +128,7 @@ def history(engine: Engine, id_or_login: str, before: int | None, limit: int) ->
 # -- writing --------------------------------------------------------------------------------------------------------------
 
 
+@again_if_overtaken
 def create(engine: Engine, actor: Actor, now: datetime, profile: Mapping[str, Any], *, activate: bool) -> User:
     """A new user, pending or active; raises `Invalid` with one cause per fault."""
     with changing(engine, now, actor) as ledger:
@@ -136,6 +142,7 @@ def create(engine: Engine, actor: Actor, now: datetime, profile: Mapping[str, An
     return user
 
 
+@again_if_overtaken
 def update(
     engine: Engine, actor: Actor, now: datetime, id_or_login: str, profile: Mapping[str, Any], *, replace: bool, check: Check = anything
 ) -> User:
@@ -157,6 +164,7 @@ def update(
     return user
 
 
+@again_if_overtaken
 def act(
     engine: Engine,
     actor: Actor,
@@ -187,6 +195,7 @@ def act(
     return user
 
 
+@again_if_overtaken
 def remove(engine: Engine, actor: Actor, now: datetime, id_or_login: str, *, check: Check = anything) -> None:
     """Deactivate a user; delete one who is deactivated already. The history stays."""
     with changing(engine, now, actor) as ledger:

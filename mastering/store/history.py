@@ -16,6 +16,7 @@ from sqlmodel import Session, col
 
 from mastering.store import bulk, tables
 from mastering.store.locks import Lock, hold
+from mastering.store.looks import look_again
 
 EVENT_COLUMNS = ("id", "subject", "seq", "at", "type", "run_id", "body", "values_json", "hash")
 _WAITING = "history"
@@ -33,11 +34,12 @@ def add(session: Session, events: Sequence[bulk.Row]) -> None:
 
 
 def keep_history(session: Session) -> None:
-    """Write the events of this transaction, which ends now."""
+    """Write the events of this transaction, which ends now; raises `OvertakenError` where it was decided on what is no more."""
     events = session.info.pop(_WAITING, None)
     if events:
         session.flush()  # everything else first: nobody waits for a row while others wait for the history
         hold(session.connection(), Lock.HISTORY)
+        look_again(session)
         bulk.insert(session, tables.HistoryEvent, EVENT_COLUMNS, events)
 
 
