@@ -15,12 +15,7 @@ from typing import Any
 
 from sqlalchemy import Engine
 
-<<<<<<< HEAD
-from mastering.acts import LOGIN_TAKEN, changing, find, heed, see, settle
-=======
 from mastering.acts import LOGIN_TAKEN, again_if_overtaken, changing, find, heed, see, settle
-from mastering.clock import wire
->>>>>>> main
 from mastering.errors import AttributeMastered, IllegalMove, Invalid, NotFound
 from mastering.holds import Terms, hold_from
 from mastering.ledger import Actor, Ledger, Why
