@@ -31,6 +31,7 @@ _MEDIA = {Format.ndjson: NDJSON, Format.csv: "text/csv; charset=utf-8"}
 _NAME = r"^[0-9A-Za-z_]{1,64}$"
 _LONGEST = 1_000
 _POINTS = 1_000
+_LOOK_BACK = timedelta(days=30)
 _PAGE = 200
 _DIGITS = 10
 """A checkpoint's number has fewer."""
@@ -129,12 +130,13 @@ class HistoryController(Controller):
     def count_users(
         self,
         request: Request[Any, Any, Any],
-        since: FromQuery[datetime],
+        since: FromQuery[datetime | None] = None,
         until: FromQuery[datetime | None] = None,
         hours: Annotated[int, QueryParameter(ge=1, le=24 * 366)] = 24,
     ) -> list[CountView]:
-        """How many users had each status at `since`, and from there every so many hours up to `until`, which is now if it is not said."""
-        begin, end = zoned("since", since) or since, zoned("until", until) or now()
+        """How many users had each status at `since`, and every so many hours from there up to `until`: the last thirty days if not said."""
+        end = zoned("until", until) or now()
+        begin = zoned("since", since) or end - _LOOK_BACK
         step = timedelta(hours=hours)
         if not 0 <= (end - begin) // step < _POINTS:
             cause = f"since: lies after until, or so far before it that there are more than {_POINTS} counts; choose more hours"
