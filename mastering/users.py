@@ -16,12 +16,10 @@ from typing import Any
 from sqlalchemy import Engine
 
 from mastering.acts import LOGIN_TAKEN, again_if_overtaken, changing, find, heed, see, settle
-from mastering.clock import wire
 from mastering.errors import AttributeMastered, IllegalMove, Invalid, NotFound
 from mastering.holds import Terms, hold_from
 from mastering.ledger import Actor, Ledger, Why
 from mastering.remaster import load_sources
-from mastering.replay import replay
 from mastering.rules.expressions import Value
 from mastering.rules.lifecycle import Status, Trigger
 from mastering.rules.mapping import normalise
@@ -110,16 +108,6 @@ def _too_many(lacking: NotIndexed) -> Invalid:
         f"narrow the search by one that has, joined by and: status, {known}"
     )
     return Invalid("The list of users cannot be searched so", cause)
-
-
-def read_as_of(engine: Engine, id_or_login: str, at: datetime) -> User:
-    """A user as the history says they were at an instant, deleted ones included by id; raises `NotFound` for one who was not there then."""
-    with reading(engine) as session:
-        subject = people.user_id_of(session, id_or_login) or id_or_login
-        user = replay(event for event in history_store.chain(session, subject) if event.at <= wire(at))
-    if user is None:
-        raise NotFound(f"Not found: Resource not found: {id_or_login} (User) at {wire(at)}")
-    return user
 
 
 def history(engine: Engine, id_or_login: str, before: int | None, limit: int) -> Events:
