@@ -60,6 +60,10 @@ class Actor:
         return {"type": self.type, "id": self.id, "name": self.name}
 
 
+SERVICE = Actor("service", "mastering", "mastering")
+"""Who acts where nobody asked: recovery after a crash, retention, expiry, what goes out to apps."""
+
+
 @dataclass(frozen=True, slots=True)
 class Why:
     """The decision behind a change: rule, reason, authority and the facts it saw (SPEC §§5.5, 13). Empty for an admin's own act."""

@@ -15,7 +15,7 @@ from sqlalchemy import Engine
 from mastering.clock import now, wire
 from mastering.holds import expire_holds
 from mastering.imports import runs, sessions
-from mastering.imports.worker import SERVICE
+from mastering.ledger import SERVICE
 from mastering.store import catalog
 from mastering.store.engine import reading
 

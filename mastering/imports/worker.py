@@ -23,7 +23,7 @@ from mastering.imports import runs
 from mastering.imports.hooking import HookCaller
 from mastering.imports.lease import LeaseLostError
 from mastering.imports.steps import Outside, take_turn
-from mastering.ledger import Actor
+from mastering.ledger import SERVICE
 from mastering.settings import LEASE
 from mastering.store import runs as run_store
 from mastering.store.engine import reading, writing
@@ -32,9 +32,6 @@ from mastering.store.outage import is_outage
 _LOOK_EVERY = 0.5
 _GARBAGE = 100_000
 _log = structlog.get_logger("mastering.worker")
-
-SERVICE = Actor("service", "mastering", "mastering")
-"""Who acts where nobody asked: recovery after a crash, retention, expiry."""
 
 
 class Worker:

@@ -100,9 +100,29 @@ def task_after(event: Event, policy: ProvisioningPolicy, known: Known) -> TaskKi
             return TaskKind.PASSWORD if policy.password.enabled else None
 
 
+def is_allowed(kind: TaskKind, policy: ProvisioningPolicy) -> bool:
+    """Whether the switches let a task through that was queued when they may have stood otherwise."""
+    match kind:
+        case TaskKind.CREATE:
+            return policy.create_users
+        case TaskKind.UPDATE:
+            return policy.update_attributes
+        case TaskKind.DEACTIVATE:
+            return policy.deactivate_users
+        case TaskKind.REACTIVATE:
+            return policy.create_users or policy.deactivate_users
+        case TaskKind.PASSWORD:
+            return policy.password.enabled
+
+
 def may_create(kind: TaskKind, policy: ProvisioningPolicy) -> bool:
     """Whether an account that is not found in the app is made there."""
     return policy.create_users and kind in {TaskKind.CREATE, TaskKind.REACTIVATE}
+
+
+def tells_attributes(kind: TaskKind, policy: ProvisioningPolicy) -> bool:
+    """Whether the profile of an account that is there already is brought up to date: an adopted one's always, any other by its switch."""
+    return kind is TaskKind.CREATE or policy.update_attributes
 
 
 def still_wanted(kind: TaskKind, *, wanted_now: bool, followed: bool) -> bool:

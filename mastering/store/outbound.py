@@ -68,7 +68,7 @@ class OutboundLink(SQLModel, table=True):
     """The account as the app's own SCIM server calls it, and when the app was last brought up to date."""
 
     __tablename__: ClassVar[Any] = "outbound_links"
-    __table_args__ = (Index("ix_outbound_links_app", "app_id"),)
+    __table_args__ = (Index("ix_outbound_links_app", "app_id", "scim_id"),)
     account_id: str = Field(primary_key=True)
     app_id: str = Field(foreign_key="apps.id")
     scim_id: str
@@ -265,6 +265,13 @@ def links(session: Session, account_ids: Collection[str]) -> dict[str, OutboundL
         for part in slices(account_ids)
         for link in session.execute(query.where(col(OutboundLink.account_id).in_(part))).scalars()
     }
+
+
+def linked_elsewhere(session: Session, app_id: str, scim_id: str, account_id: str) -> bool:
+    """Whether another account of the app goes by this id there."""
+    link = OutboundLink
+    query = select(1).where(col(link.app_id) == app_id, col(link.scim_id) == scim_id, col(link.account_id) != account_id)
+    return session.execute(query.limit(1)).first() is not None
 
 
 def keep_links(session: Session, app_id: str, wanted: dict[str, str], at: str) -> None:

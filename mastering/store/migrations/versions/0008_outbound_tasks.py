@@ -56,7 +56,7 @@ def upgrade() -> None:
         sa.ForeignKeyConstraint(["app_id"], ["apps.id"]),
         sa.PrimaryKeyConstraint("account_id"),
     )
-    op.create_index("ix_outbound_links_app", "outbound_links", ["app_id"])
+    op.create_index("ix_outbound_links_app", "outbound_links", ["app_id", "scim_id"])
     op.create_table(
         "outbound_queues",
         sa.Column("app_id", sa.String(), nullable=False),
