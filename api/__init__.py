@@ -20,6 +20,7 @@ from sqlalchemy import Engine
 from api import (
     app_users,
     apps,
+    connections,
     description,
     features,
     health,
@@ -44,9 +45,11 @@ from api.errors import HANDLERS
 from api.idempotency import Idempotency
 from api.negotiation import acceptable
 from api.observing import Observed, Traced
+from mastering import connections as connection_walks
 from mastering import logs as log_lines
 from mastering.catalog import hooks as hook_catalog
 from mastering.clock import now
+from mastering.connections import Peers
 from mastering.connectors.outbound import Door
 from mastering.imports.hooking import HookCaller
 from mastering.imports.worker import Worker, recover
@@ -67,6 +70,7 @@ CONTROLLERS: list[ControllerRouterHandler] = [
     app_users.AppUserController,
     policies.PolicyController,
     features.FeatureController,
+    connections.ConnectionController,
     masters.MasterController,
     mappings.MappingController,
     user_schema.UserSchemaController,
@@ -87,7 +91,8 @@ _log = structlog.get_logger("mastering.api")
 def create_app(settings: Settings | None = None) -> Litestar:
     """The application. Without settings it reads them from the environment; raises `SettingInvalid`.
 
-    While it runs, `state` has the `engine`, how many `uploads` are being received, the import `worker`, the metrics' `registry`, the `vault` of secrets and the `door` outwards.
+    While it runs, `state` has the `engine`, how many `uploads` are being received, the import `worker`, the metrics' `registry`, the `vault` of secrets,
+    the `door` outwards, and the `peers`, clients of the apps' own servers.
     """
     settings = settings or Settings.from_environment(os.environ)
     log_lines.configure(settings.log_format)
@@ -126,6 +131,7 @@ async def _lifespan(app: Litestar) -> AsyncIterator[None]:
         if engine.dialect.name == "sqlite":  # an embedded database has one process: whoever worked on it before is gone
             await sync_to_thread(recover, engine)
         app.state.vault = await sync_to_thread(_open_vault, engine, settings)
+        app.state.peers = Peers(engine, app.state.vault, door)
         caller = HookCaller(app.state.vault, door, observe=app.state.observe_hooks)
         worker, ticker = Worker(engine, caller, settings.lease), Ticker(engine)
         app.state.worker = worker
@@ -146,7 +152,8 @@ async def _lifespan(app: Litestar) -> AsyncIterator[None]:
 def _open_vault(engine: Engine, settings: Settings) -> Vault:
     """The vault, with what earlier keys sealed brought under the present one. What no key opens has to be entered again: that is told."""
     vault = open_vault(settings.secret_key, settings.data_dir)
-    lost = hook_catalog.reseal(engine, vault)
-    if lost:
-        _log.warning("secrets cannot be read with this key: set MASTERING_SECRET_KEY to the one of before, or enter them again", hooks=lost)
+    hooks_lost, apps_lost = hook_catalog.reseal(engine, vault), connection_walks.reseal(engine, vault)
+    if hooks_lost or apps_lost:
+        told = "secrets cannot be read with this key: set MASTERING_SECRET_KEY to the one of before, or enter them again"
+        _log.warning(told, hooks=hooks_lost, connections_of=apps_lost)
     return vault

@@ -15,7 +15,7 @@ from typing import Any
 import msgspec
 
 from mastering.clock import wire
-from mastering.connectors.outbound import Answer, CallFailed, Door, NotAllowed, TimedOut, TooLarge, Unreachable
+from mastering.connectors.outbound import Answer, CallFailed, Door, NotAllowed, TimedOut, TooLarge, Unreachable, Untrusted
 from mastering.rules.hook import DOWN, HookWord, Outcome, failure
 
 IMPORT_TRANSFORM = "com.okta.import.transform"
@@ -126,6 +126,7 @@ _OUTCOMES: Mapping[type[CallFailed], Outcome] = {
     NotAllowed: Outcome.not_allowed,
     TimedOut: Outcome.time_out,
     Unreachable: Outcome.unreachable,
+    Untrusted: Outcome.unreachable,
     TooLarge: Outcome.too_large,
 }
 

@@ -2,7 +2,8 @@
 
 Whoever may set an address must not be able to make this process call what only this process can reach. So
 
-* the scheme is https, or http where the host is this machine by its own name (`localhost`, a loopback address);
+* the scheme is https, or http where the host is this machine by its own name (`localhost`, a loopback address); to http elsewhere an
+  admin agrees connection by connection;
 * the name is resolved here, every address it has is looked at, and the connection goes to an address that was looked at: a name that
   answers differently the next time (DNS rebinding) changes nothing. Certificate and `Host` are those of the name;
 * private, link-local, shared and metadata addresses are refused, also in their IPv6 disguises, unless a setting allows the network;
@@ -38,6 +39,7 @@ _NAT64, _COMPATIBLE = IPv6Network("64:ff9b::/96"), IPv6Network("::/96")
 _SPECIAL = (ip_network("168.63.129.16/32"), ip_network("100.100.100.200/32"), ip_network("fd00:ec2::254/128"))
 """Addresses at which clouds tell their machines secrets, and that do not all look private."""
 _LOOK_UPS = 16
+_MOST_AUTHORITIES = 64
 
 
 class CallFailed(Exception):
@@ -56,6 +58,10 @@ class Unreachable(CallFailed):
     """Nobody is there, or who is there broke off, or does not prove who they are."""
 
 
+class Untrusted(Unreachable):
+    """Who is there does not prove who they are: the certificate does not hold."""
+
+
 class TooLarge(CallFailed):
     """The answer is longer than anybody wants to read; it was not read on."""
 
@@ -69,8 +75,11 @@ class Answer:
     body: bytes
 
 
-def address_fault(url: str) -> str | None:
-    """What is wrong with an address as it is written; `None` where it may be tried. Where its name leads is seen when it is called."""
+def address_fault(url: str, *, plain: bool = False) -> str | None:
+    """What is wrong with an address as it is written; `None` where it may be tried. Where its name leads is seen when it is called.
+
+    `plain`: an admin has agreed to http.
+    """
     try:
         parts = urlsplit(url)
         host, port = parts.hostname, parts.port
@@ -84,7 +93,7 @@ def address_fault(url: str) -> str | None:
         return "must not hold a user name or password; use authScheme"
     if parts.fragment:
         return "must not have a fragment"
-    if parts.scheme == "http" and not _is_this_machine(host):
+    if parts.scheme == "http" and not plain and not _is_this_machine(host):
         return "must begin with https://; http is for this machine alone"
     if parts.scheme not in _PORTS:
         return "must begin with https://"
@@ -119,17 +128,36 @@ class Door:
 
     def __init__(self, allowed: Sequence[Network] = (), *, at_once: int = 32, tls: ssl.SSLContext | None = None) -> None:
         """`allowed`: internal networks that may be called nevertheless. `tls` verifies; by default against the public authorities."""
+        self._allowed, self._at_once = tuple(allowed), at_once
         self._network = _CheckedNetwork(allowed)
         transport = _Transport(self._network, tls or httpx.create_ssl_context(), at_once)
         no_cookies = CookieJar(DefaultCookiePolicy(allowed_domains=[]))
         self._client = httpx.Client(transport=transport, trust_env=False, cookies=no_cookies)
+        self._trusting: dict[str, Door] = {}
+        self._guard = threading.Lock()
 
-    def call(self, method: str, url: str, *, headers: Mapping[str, str], body: bytes, seconds: float, limit: int) -> Answer:
+    def trusting(self, authority: str | None) -> Door:
+        """The same door for a peer whose certificate a private authority signed: these PEM certificates are trusted beside the public ones.
+
+        Doors are kept and closed with this one. Raises `ValueError` for what is no certificate.
+        """
+        if authority is None:
+            return self
+        with self._guard:
+            if authority not in self._trusting:
+                if len(self._trusting) >= _MOST_AUTHORITIES:
+                    self._trusting.pop(next(iter(self._trusting))).close()
+                self._trusting[authority] = Door(self._allowed, at_once=self._at_once, tls=trust(authority))
+            return self._trusting[authority]
+
+    def call(
+        self, method: str, url: str, *, headers: Mapping[str, str], body: bytes, seconds: float, limit: int, plain: bool = False
+    ) -> Answer:
         """One call, answered within `seconds` in all and `limit` bytes of body; raises `CallFailed`.
 
-        A redirect is an answer like any other. No call is repeated here.
+        A redirect is an answer like any other. No call is repeated here. `plain`: http is agreed to.
         """
-        fault = address_fault(url)
+        fault = address_fault(url, plain=plain)
         if fault is not None:
             raise NotAllowed(f"the address {fault}")
         _deadline.at = monotonic() + seconds
@@ -138,9 +166,9 @@ class Door:
             with self._client.stream(method, url, headers=asked, content=body, timeout=seconds) as response:
                 return Answer(response.status_code, dict(response.headers), _read(response, limit))
         except httpx.TimeoutException as fault_:
-            raise TimedOut(f"there was no answer within {seconds:g} s") from fault_
+            raise TimedOut(f"there was no answer within {seconds:.3g} s") from fault_
         except httpx.TransportError as fault_:
-            raise Unreachable(_told(fault_)) from fault_
+            raise _told(fault_) from fault_
         except (httpx.InvalidURL, httpx.DecodingError, UnicodeError, ValueError) as fault_:
             raise Unreachable(f"the call could not be made ({type(fault_).__name__})") from fault_
         finally:
@@ -148,8 +176,20 @@ class Door:
 
     def close(self) -> None:
         """Let all connections go."""
+        for door in self._trusting.values():
+            door.close()
         self._client.close()
         self._network.close()
+
+
+def trust(authority: str) -> ssl.SSLContext:
+    """A context that trusts the public authorities and these PEM certificates; raises `ValueError` for what is no certificate."""
+    tls = httpx.create_ssl_context()
+    try:
+        tls.load_verify_locations(cadata=authority)
+    except (ssl.SSLError, ValueError) as fault:
+        raise ValueError("no PEM certificate can be read from it") from fault
+    return tls
 
 
 def _read(response: httpx.Response, limit: int) -> bytes:
@@ -164,16 +204,16 @@ def _read(response: httpx.Response, limit: int) -> bytes:
     return bytes(read)
 
 
-def _told(fault: httpx.TransportError) -> str:
+def _told(fault: httpx.TransportError) -> Unreachable:
     """Why a connection did not come about or broke off, in words that are the libraries' own and hold no data."""
     cause: BaseException | None = fault
     while cause is not None:
         if isinstance(cause, ssl.SSLCertVerificationError):
-            return f"the certificate cannot be trusted: {cause.verify_message}"
+            return Untrusted(f"the certificate cannot be trusted: {cause.verify_message}")
         cause = cause.__cause__ or cause.__context__
     if isinstance(fault, httpx.ConnectError):
-        return "no connection could be made"
-    return "the connection broke off before the whole answer had come"
+        return Unreachable("no connection could be made")
+    return Unreachable("the connection broke off before the whole answer had come")
 
 
 # -- under httpx ------------------------------------------------------------------------------------------------------

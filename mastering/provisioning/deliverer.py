@@ -30,7 +30,7 @@ from mastering.connectors.scimuser import read_user
 from mastering.errors import MasteringError
 from mastering.outgoing import purpose
 from mastering.provisioning.calls import Document, Job, deliver
-from mastering.provisioning.jobs import Impossible, Overtaken, prepare
+from mastering.provisioning.jobs import Impossible, prepare
 from mastering.provisioning.outcomes import GivenBack, NoConnection, Outcome, Result, guard_of, record
 from mastering.settings import LEASE
 from mastering.store import outbound as store
@@ -56,13 +56,13 @@ OpenPeer = Callable[[str], Peer]
 class _Hand:
     """What is in this process's hands during one turn."""
 
-    flights: dict[Future[Outcome], OutboundTask] = field(default_factory=dict)
+    flights: dict[Future[Outcome], tuple[OutboundTask, str]] = field(default_factory=dict)
     pools: dict[str, ThreadPoolExecutor] = field(default_factory=dict)
     extended: datetime = field(default_factory=now)
 
     def of(self, app_id: str) -> int:
         """How many of an app's tasks."""
-        return sum(task.app_id == app_id for task in self.flights.values())
+        return sum(task.app_id == app_id for task, _ in self.flights.values())
 
     def pool(self, app_id: str, at_once: int) -> ThreadPoolExecutor:
         """The threads that call an app."""
@@ -151,9 +151,9 @@ class Deliverer:
         for task in claimed:
             job = jobs[task.seq or 0]
             if isinstance(job, Job):
-                hand.flights[hand.pool(task.app_id, self._at_once).submit(self._deliver, task, job)] = task
+                hand.flights[hand.pool(task.app_id, self._at_once).submit(self._deliver, task, job)] = task, wire(at)
             else:
-                done.append(_result(task, job))
+                done.append(Result(task, task.fence, job, wire(at)))
         if done:
             record(self._engine, self.owner, at, done)
         return len(claimed)
@@ -198,17 +198,16 @@ class Deliverer:
         done, _ = wait(hand.flights, timeout=patience, return_when=FIRST_COMPLETED)
         if done and len(done) < len(hand.flights):
             done, _ = wait(hand.flights, timeout=_GATHER)
-        results = [_result(hand.flights.pop(future), future.result()) for future in done]
+        results = []
+        for future in done:
+            task, claimed = hand.flights.pop(future)
+            results.append(Result(task, task.fence, future.result(), claimed))
         if results:
             record(self._engine, self.owner, now(), results)
         if hand.flights and now() - hand.extended >= self._lease / 3:
             hand.extended = now()
             with writing(self._engine) as session:
                 store.extend(session, self.owner, wire(hand.extended + self._lease))
-
-
-def _result(task: OutboundTask, outcome: Outcome | Overtaken | Impossible) -> Result:
-    return Result(task.seq or 0, task.fence, task, outcome)
 
 
 def recover(engine: Engine) -> None:

@@ -66,12 +66,17 @@ Outcome = Told | Overtaken | Impossible | PeerFailed | NoConnection | GivenBack
 
 @dataclass(frozen=True, slots=True)
 class Result:
-    """What came of one task, and the fence that it was claimed with."""
+    """What came of one task that was claimed at an instant, and the fence that it was claimed with."""
 
-    seq: int
-    fence: int
     task: OutboundTask
+    fence: int
     outcome: Outcome
+    claimed: str
+
+    @property
+    def seq(self) -> int:
+        """The task's number."""
+        return self.task.seq or 0
 
 
 def record(engine: Engine, owner: str, now: datetime, results: Sequence[Result]) -> None:
@@ -208,21 +213,22 @@ def _tell_app(ledger: Ledger, task: OutboundTask, told: Told) -> None:
 
 def _look_after_apps(ledger: Ledger, now: datetime, results: Sequence[Result]) -> None:
     """Stop the queue of an app that refuses us, and leave one alone that does not answer or asks for it."""
-    stopped: dict[str, str] = {}
+    stopped: dict[str, tuple[str, str]] = {}
     until: dict[str, str] = {}
     for result in results:
         app_id, outcome = result.task.app_id, result.outcome
         match outcome:
             case CredentialsRefused() | NotCallable() | NoConnection():
-                stopped[app_id] = _sentence(outcome)
+                stopped[app_id] = max(stopped.get(app_id, ("", "")), (result.claimed, _sentence(outcome)))
             case Temporary():
                 pause_until = wire(now + (_BREATH if outcome.retry_after is None else timedelta(seconds=outcome.retry_after)))
                 until[app_id] = max(until.get(app_id, ""), pause_until)
     for app_id in sorted(until):
         store.leave_alone(ledger.session, app_id, until[app_id])
     for app_id in sorted(stopped):
-        if store.pause(ledger.session, app_id, ledger.at, stopped[app_id]):
-            _note_app(ledger, app_id, "provisioning.paused", {"reason": stopped[app_id]})
+        at, reason = stopped[app_id]  # refused with the credentials of that instant, and not with later ones
+        if store.pause(ledger.session, app_id, at, reason):
+            _note_app(ledger, app_id, "provisioning.paused", {"reason": reason})
 
 
 def _note_app(ledger: Ledger, app_id: str, kind: str, body: Mapping[str, Any]) -> None:

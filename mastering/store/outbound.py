@@ -20,9 +20,10 @@ from mastering.rules.policy import ProvisioningPolicy
 from mastering.rules.provisioning import sends_anything
 from mastering.rules.tasks import OPEN, TaskKind, TaskStatus
 from mastering.store import bulk, catalog
+from mastering.store.connections import Connection
 from mastering.store.locks import LOCKED
 from mastering.store.people import slices
-from mastering.store.tables import App, _enum
+from mastering.store.tables import App, AppStatus, _enum
 
 _OPEN = text("status IN ('PENDING', 'DELIVERING')")
 _COLUMNS = ("id", "app_id", "account_id", "user_id", "kind", "status", "names", "secret", "attempts", "due", "fence", "created")
@@ -86,6 +87,10 @@ class OutboundQueue(SQLModel, table=True):
 
 
 _open = col(OutboundTask.status).in_(OPEN)
+_renewed = func.coalesce(col(Connection.last_updated) > func.coalesce(col(OutboundQueue.paused), col(OutboundQueue.not_before)), True)
+"""The connection has been changed since, or nothing was said of the queue."""
+_stopped = col(OutboundQueue.paused).is_not(None) & ~_renewed
+"""Stopped, and the connection has not been changed since: new credentials, or switching it on, let the queue go on."""
 
 
 # -- who is told of anything ------------------------------------------------------------------------------------------
@@ -99,8 +104,9 @@ class Receiver(NamedTuple):
 
 
 def receivers(session: Session) -> dict[str, Receiver]:
-    """The apps with any switch of what goes out on, by id."""
-    told = session.execute(select(App).where(col(App.provisioning) != "{}")).scalars()
+    """The apps with a connection and any switch of what goes out on, by id."""
+    query = select(App).join(Connection, col(Connection.app_id) == col(App.id)).where(col(App.provisioning) != "{}")
+    told = session.execute(query).scalars()
     found = {app.id: catalog.provisioning_of(app) for app in told}
     return {app_id: Receiver(policy, catalog.outbound_rules(session, app_id)) for app_id, policy in found.items() if sends_anything(policy)}
 
@@ -172,11 +178,11 @@ def keep_login(session: Session, user_id: str, login: str) -> None:
 
 
 def apps_with_work(session: Session, now: str) -> list[str]:
-    """The active apps whose queues are neither empty nor to be left alone, ascending by id."""
-    task, queue = OutboundTask, OutboundQueue
-    waits = select(1).where(col(task.app_id) == col(App.id), _free(now)).exists()
-    query = select(col(App.id)).outerjoin(queue, col(queue.app_id) == col(App.id)).where(waits, col(App.status) == "ACTIVE")
-    query = query.where(col(queue.paused).is_(None), or_(col(queue.not_before).is_(None), col(queue.not_before) <= now))
+    """The apps that can be called and whose queues are neither empty nor to be left alone, ascending by id."""
+    queue, waits = OutboundQueue, select(1).where(col(OutboundTask.app_id) == col(App.id), _free(now))
+    query = select(col(App.id)).join(Connection, col(Connection.app_id) == col(App.id)).outerjoin(queue, col(queue.app_id) == col(App.id))
+    query = query.where(col(App.status) == AppStatus.ACTIVE, col(Connection.enabled), waits.correlate(App).exists(), ~_stopped)
+    query = query.where(or_(col(queue.not_before).is_(None), col(queue.not_before) <= now, _renewed))
     return list(session.execute(query.order_by(col(App.id))).scalars())
 
 
@@ -297,14 +303,14 @@ def queue(session: Session, app_id: str, *, lock: bool = False) -> OutboundQueue
 
 
 def pause(session: Session, app_id: str, at: str, reason: str) -> bool:
-    """Stop an app's queue until somebody has seen to it; whether it was not stopped before."""
+    """Stop an app's queue until its connection is changed or tried after `at`; whether it was not stopped before."""
     session.get_one(App, app_id, with_for_update=LOCKED)  # two who stop the same queue come one after the other
+    fresh = app_id not in stopped_apps(session)
     row = queue(session, app_id, lock=True)
-    fresh = row.paused is None
-    row.paused, row.reason = row.paused or at, reason
+    row.paused, row.reason = at, reason
     session.add(row)
     session.flush()
-    return fresh
+    return fresh and app_id in stopped_apps(session)
 
 
 def leave_alone(session: Session, app_id: str, until: str) -> None:
@@ -403,9 +409,10 @@ def counts(session: Session, app_id: str | None = None) -> dict[str, Counts]:
     }
 
 
-def paused_apps(session: Session) -> set[str]:
+def stopped_apps(session: Session) -> set[str]:
     """The apps whose queues are stopped."""
-    return set(session.execute(select(col(OutboundQueue.app_id)).where(col(OutboundQueue.paused).is_not(None))).scalars())
+    query = select(col(OutboundQueue.app_id)).join(Connection, col(Connection.app_id) == col(OutboundQueue.app_id))
+    return set(session.execute(query.where(_stopped)).scalars())
 
 
 def forget_finished(session: Session, before: str) -> None:
