@@ -201,7 +201,6 @@ class Ledger:
 
     def set_password(self, user: User, seal: Seal, why: Why = BY_HAND) -> None:
         """Tell that a user was given a password, and send it where it goes by the apps' options. It is kept nowhere (SPEC §10)."""
-        user.last_updated = self.at
         self._user_event(user, "user.password", why, {}, {}, None)
         self._outgoing.password_set(user, seal)
 

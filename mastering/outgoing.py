@@ -106,7 +106,7 @@ class Outgoing:
 
     def password_set(self, user: User, seal: Seal) -> None:
         """Somebody gave a person a password. It is sealed for each app that is to get it, and kept nowhere else."""
-        if self._receivers:
+        if self._receivers and wanted(user.status, assigned=True):
             self._happened += [_Happened(Event.PASSWORD_SET, account, user.id, seal=seal) for account in self._places(user)]
 
     def deleted(self, user: User) -> None:

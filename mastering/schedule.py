@@ -16,6 +16,7 @@ from mastering.clock import now, wire
 from mastering.holds import expire_holds
 from mastering.imports import runs, sessions
 from mastering.ledger import SERVICE
+from mastering.provisioning import deliverer
 from mastering.store import catalog
 from mastering.store.engine import reading
 
@@ -25,7 +26,8 @@ EVERY = timedelta(seconds=30)
 def tick(engine: Engine, at: datetime) -> None:
     """All that is due at an instant.
 
-    Holds that end, uploads that broke off, sessions left open, held plans that nobody decided about, and plans that nobody reads any more.
+    Holds that end, uploads that broke off, sessions left open, held plans that nobody decided about, plans that nobody reads any more, and
+    deliveries that ended long ago.
     """
     expire_holds(engine, at)
     runs.fail_stalled(engine, SERVICE, at)
@@ -34,6 +36,7 @@ def tick(engine: Engine, at: datetime) -> None:
         retention = timedelta(days=catalog.org_safeguard(session).held_plan_retention_days)
     runs.cancel_expired(engine, at, SERVICE, wire(at - retention))
     runs.forget_plans(engine, wire(at - retention))
+    deliverer.forget_finished(engine, at)
 
 
 class Ticker:

@@ -46,6 +46,8 @@ _ALL_IN_HAND = 1_024
 _GATHER = 0.02
 """Seconds that a result waits for others to be written down with it."""
 _LOOK_EVERY = 0.5
+FINISHED_FOR = timedelta(days=7)
+"""How long tasks that have ended are kept to be looked at."""
 _log = structlog.get_logger("mastering.provisioning")
 
 OpenPeer = Callable[[str], Peer]
@@ -214,3 +216,9 @@ def recover(engine: Engine) -> None:
     """At the start of the only process on an embedded database: what the last one had in its hands is nobody's."""
     with writing(engine) as session:
         store.free_leases(session)
+
+
+def forget_finished(engine: Engine, at: datetime) -> None:
+    """Delete the tasks that ended long ago; what came of them stands in the history."""
+    with writing(engine) as session:
+        store.forget_finished(session, wire(at - FINISHED_FOR))

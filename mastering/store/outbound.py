@@ -371,10 +371,11 @@ def task(session: Session, app_id: str, task_id: str, *, lock: bool = False) -> 
     return found
 
 
-def dead(session: Session, app_id: str, limit: int) -> list[OutboundTask]:
-    """The first dead tasks of an app, locked."""
-    query = select(OutboundTask).where(col(OutboundTask.app_id) == app_id, col(OutboundTask.status) == TaskStatus.DEAD)
-    return list(session.execute(query.order_by(col(OutboundTask.seq)).limit(limit).with_for_update(key_share=True)).scalars())
+def dead(session: Session, app_id: str, after: int, limit: int) -> list[OutboundTask]:
+    """The next dead tasks of an app, locked, in their order."""
+    dead_ones = (col(OutboundTask.app_id) == app_id) & (col(OutboundTask.status) == TaskStatus.DEAD) & (col(OutboundTask.seq) > after)
+    query = select(OutboundTask).where(dead_ones).order_by(col(OutboundTask.seq)).limit(limit)
+    return list(session.execute(query.with_for_update(key_share=True)).scalars())
 
 
 def unsettled(session: Session, account_ids: Collection[str]) -> Iterator[OutboundTask]:

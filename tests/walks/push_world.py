@@ -66,10 +66,9 @@ class PushWorld(World):
 
     def map(self, app_id: str, *rules: MappingRule) -> None:
         """Change rules of the outbound mapping."""
-        with reading(self.engine) as session:
-            row = next(each for each in mappings.page(self.engine, None, app_id, "", 10))
-            session.rollback()
-        mappings.update(self.engine, ADMIN, now(), row.id, {rule.target: rule for rule in rules})
+        (mapping,) = mappings.page(self.engine, None, app_id, "", 10)
+        edits = {rule.target: mappings.Edit(rule.expression_text, rule.create_only) for rule in rules}
+        mappings.update(self.engine, ADMIN, now(), mapping.id, edits)
 
     def assign(self, app_id: str, user_id: str, **more: Any) -> Account:
         """Assign a user by hand."""
