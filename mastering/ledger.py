@@ -171,6 +171,7 @@ class Ledger:
         self._new.add(user.id)
         if account is not None:
             self._attach(account, user, why)
+            self._outgoing.made(account)
         values = {"attributes": {name: {"old": None, "new": value} for name, value in profile.items()}}
         self._user_event(user, "user.create", why, {"trigger": "create", "from": None, "to": user.status}, values, account)
         return user

@@ -59,6 +59,7 @@ class Outgoing:
     def __init__(self, session: Session, at: str, ids: Ids) -> None:
         self._session, self._at, self._ids = session, at, ids
         self._happened: list[_Happened] = []
+        self._made: set[str] = set()
 
     @cached_property
     def _receivers(self) -> dict[str, store.Receiver]:
@@ -69,6 +70,10 @@ class Outgoing:
         return [account for account in user.links if not account.released and account.app_id in self._receivers]
 
     # -- what happens -------------------------------------------------------------------------------------------------
+
+    def made(self, account: Account) -> None:
+        """A person was made of what an account says: its app need not be told any of it."""
+        self._made.add(account.id)
 
     def moved(self, user: User, before: Status, changed: Collection[str], said: Account | None) -> None:
         """A status moved, and attributes changed in the same breath; `said` is the account whose word it was."""
@@ -129,13 +134,15 @@ class Outgoing:
             standing = standings.get(account.id, _NOTHING)
             kind = task_after(each.event, policy, _known(account, standing, due=account.id in due))
             task = self._task(kind, each, policy, creating=standing.creating or account.id in due) if kind else None
-            if task is None or _covered(task, tasks):
+            own = kind is TaskKind.UPDATE and account.id in self._made
+            if task is None or own or _covered(task, tasks):
                 continue
             tasks.append(task)
             due.add(account.id)
             if kind is TaskKind.PASSWORD:
                 superseded.add(account.id)
         self._happened.clear()
+        self._made.clear()
         store.forget_passwords(self._session, superseded, self._at)
         store.add(self._session, tasks, self._at)
 
