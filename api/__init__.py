@@ -24,6 +24,7 @@ from api import (
     description,
     features,
     health,
+    history,
     hooks,
     identity_sources,
     imports,
@@ -33,6 +34,7 @@ from api import (
     org,
     policies,
     provisioning_tasks,
+    reconciliations,
     review,
     tokens,
     user_schema,
@@ -82,9 +84,11 @@ CONTROLLERS: list[ControllerRouterHandler] = [
     *imports.CONTROLLERS,
     identity_sources.SessionController,
     *review.CONTROLLERS,
+    reconciliations.ReconciliationController,
     org.OrgController,
     tokens.TokenController,
     logs.LogController,
+    history.HistoryController,
     health.HealthController,
     *description.HANDLERS,
 ]
@@ -138,7 +142,7 @@ async def _lifespan(app: Litestar) -> AsyncIterator[None]:
         app.state.vault = await sync_to_thread(_open_vault, engine, settings)
         app.state.peers = Peers(engine, app.state.vault, door)
         caller = HookCaller(app.state.vault, door, observe=app.state.observe_hooks)
-        worker, ticker = Worker(engine, caller, settings.lease), Ticker(engine)
+        worker, ticker = Worker(engine, caller, settings.lease), Ticker(engine, vault=app.state.vault)
         deliverer = Deliverer(engine, app.state.peers.open, app.state.vault, settings.lease)
         app.state.worker = worker
         if settings.work:

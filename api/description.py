@@ -45,6 +45,8 @@ _TAGGED = {
 }
 """What has an `ETag`."""
 _IMPORTS = "/api/v1/apps/{app_id}/imports"
+_FOLLOWED = frozenset({_IMPORTS, "/api/v1/reconciliations"})
+"""What is carried out by a worker, after the answer."""
 _REFUSED = {
     "description": "A refusal, or a fault of the server",
     "content": {"application/json": {"schema": {"$ref": "#/components/schemas/ErrorEnvelope"}}},
@@ -165,8 +167,8 @@ def _tell_headers(path: str, method: str, operation: dict[str, Any]) -> None:
             told["Link"] = _answered('Where this page is, rel="self", and the next one, rel="next".')
         if (path in _TAGGED and method != "delete") or (path, method) == ("/api/v1/users", "post"):
             told["ETag"] = _answered("The version, for If-Match.")
-        if (path, method) == (_IMPORTS, "post"):
-            told["Location"] = _answered("Where the run can be followed.")
+        if method == "post" and path in _FOLLOWED:
+            told["Location"] = _answered("Where it can be followed.")
 
 
 def _header(name: str, description: str) -> dict[str, Any]:

@@ -16,7 +16,7 @@ from api.auth import actor_of
 from api.inbound import EnabledStatus, InboundCapabilities, InboundForm, in_oktas_names, inbound_from, inbound_view
 from api.outbound import OutboundCapabilities, OutboundForm, outbound_from, outbound_view
 from api.preconditions import etag, expected
-from mastering.catalog import apps, policies, provisioning
+from mastering.catalog import apps, policies, provisioning, schedules
 from mastering.clock import now
 from mastering.errors import Invalid
 from mastering.store.catalog import policy_of, provisioning_of
@@ -90,8 +90,9 @@ class FeatureController(Controller):
 def inbound_feature(request: Request[Any, Any, Any], app: App) -> InboundFeature:
     """The import policy as a feature."""
     told = "What is imported from the app, and how it becomes users"
+    next_firings = schedules.next_firings(request.app.state.engine, app.id)
     name: Literal["INBOUND_PROVISIONING"] = "INBOUND_PROVISIONING"
-    return InboundFeature(name, _status(app), told, inbound_view(policy_of(app)), _links(request, app, name))
+    return InboundFeature(name, _status(app), told, inbound_view(policy_of(app), next_firings), _links(request, app, name))
 
 
 def outbound_feature(request: Request[Any, Any, Any], app: App) -> OutboundFeature:

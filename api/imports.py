@@ -6,7 +6,7 @@ asynchronous place of the program; everything that touches the database runs in 
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator, Iterator, Sequence
+from collections.abc import AsyncIterator, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from datetime import datetime
 from typing import Annotated, Any
@@ -27,6 +27,7 @@ from sqlmodel import Session
 from api.auth import actor_of, importable_apps, require_app
 from api.instants import zoned
 from api.paging import linked
+from api.users import HoldView, hold_view
 from mastering.catalog import apps
 from mastering.clock import now, wire
 from mastering.connectors.intake import open_intake
@@ -37,12 +38,14 @@ from mastering.imports.rows import effect_of
 from mastering.imports.spool import LINES_PER_CHUNK, Spool
 from mastering.ledger import Actor
 from mastering.rules.decision import Action, Situation
+from mastering.rules.people import Hold
 from mastering.rules.policy import Csv
 from mastering.rules.record import Mode
 from mastering.rules.runs import ENDED, RunStatus
 from mastering.store import catalog, tables
 from mastering.store import imports as store
 from mastering.store import runs as run_store
+from mastering.store import users as user_store
 from mastering.store.documents import load
 from mastering.store.engine import reading
 
@@ -104,6 +107,8 @@ class Change(Struct, rename="camel"):
     attributes: dict[str, dict[str, Any]]
     candidates: list[dict[str, str]]
     hook: dict[str, Any] | None
+    hold: HoldView | None
+    """The admin hold in force on the user."""
     state: str
     error: str | None
 
@@ -137,16 +142,17 @@ def run_view(session: Session, run: tables.ImportRun) -> Run:
         created=run.created,
         planned=run.planned,
         completed=run.completed,
-        duration_ms=_milliseconds(run.created, run.completed) if run.completed else None,
+        duration_ms=milliseconds(run.created, run.completed) if run.completed else None,
     )
 
 
-def _milliseconds(since: str, until: str) -> int:
+def milliseconds(since: str, until: str) -> int:
+    """How long something took, from one instant of the wire to another."""
     return round((datetime.fromisoformat(until) - datetime.fromisoformat(since)).total_seconds() * 1000)
 
 
-def change_view(row: tables.RunChange, run: tables.ImportRun, labels: dict[str, str]) -> Change:
-    """A row; its state is told from the run's cursor unless something else became of it."""
+def change_view(row: tables.RunChange, run: tables.ImportRun, labels: dict[str, str], holds: Mapping[str, Hold]) -> Change:
+    """A row; its state is told from the run's cursor unless something else became of it. `holds` are those in force, by user."""
     effect = effect_of(row.effect)
     created = {name: {"old": None, "new": value} for name, value in effect.get("create", {}).items()}
     updated = {name: {"old": effect["old"].get(name), "new": value} for name, value in effect.get("new", {}).items()}
@@ -169,6 +175,7 @@ def change_view(row: tables.RunChange, run: tables.ImportRun, labels: dict[str, 
         attributes=created or updated,
         candidates=[{"userId": user_id} for user_id in effect["candidates"]],
         hook={name: effect["hook"][name] for name in ("id", "outcome", "tries")} if "hook" in effect else None,
+        hold=hold_view(hold) if (hold := holds.get(row.user_id or "")) else None,
         state=row.state or ("APPLIED" if applied else "PLANNED"),
         error=row.error or row.detail,
     )
@@ -268,7 +275,8 @@ class ImportController(Controller):
             require_app(request, run.app_id)
             labels = {app.id: app.label for app in catalog.masters(session)}
             rows = store.change_page(session, run_id, after, limit + 1, situation=situation, action=action, user_id=user_id)
-            views = [change_view(row, run, labels) for row in rows[:limit]]
+            holds = user_store.holds(session, {row.user_id for row in rows if row.user_id}, wire(now()))
+            views = [change_view(row, run, labels, holds) for row in rows[:limit]]
         more = str(views[-1].seq) if len(rows) > limit else None
         return linked(request, views, more)
 

@@ -7,12 +7,13 @@ leaves alone. A request may say any part of it; what it leaves out stays as it i
 ``exactMatchCriteria``             EMAIL or USERNAME; null where the policy's criterion is another, or several together
 ``schedule.status``                DISABLED where nothing is scheduled, or what is scheduled rests
 ``usernameFormat``, ``timezone``   also read as ``userNameFormat`` and ``timeZone``, as Okta's own pages write them
+``next``                           ours: when an import fires next; shown while it does, and nothing is made of it when sent
 =================================  ===================================================================================
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from dataclasses import replace
 from enum import StrEnum
 
@@ -20,6 +21,7 @@ from msgspec import UNSET, Struct, UnsetType, field
 
 from mastering.errors import Invalid
 from mastering.rules.policy import Confirmation, Firing, ImportPolicy, Matching, Schedule, Username, UsernameFormat
+from mastering.rules.record import Mode
 
 
 class EnabledStatus(StrEnum):
@@ -45,10 +47,11 @@ class Criterion(StrEnum):
 
 
 class CronView(Struct, rename="camel"):
-    """A cron expression, and the time zone it is read in."""
+    """A cron expression, the time zone it is read in, and when it fires next."""
 
     expression: str
     timezone: str
+    next: str | UnsetType
 
 
 class ScheduleView(Struct, rename="camel"):
@@ -97,14 +100,18 @@ class InboundCapabilities(Struct, rename="camel"):
     import_rules: ImportRules
 
 
-def inbound_view(policy: ImportPolicy) -> InboundCapabilities:
-    """The policy as Okta shows it."""
+def inbound_view(policy: ImportPolicy, next_firings: Mapping[Mode, str]) -> InboundCapabilities:
+    """The policy as Okta shows it, and when it fires next."""
     schedule, confirmation = policy.schedule, policy.confirmation
     scheduled = schedule.enabled and (schedule.full or schedule.incremental) is not None
     return InboundCapabilities(
         ImportSettings(
             UsernameView(policy.username.format, policy.username.expression),
-            ScheduleView(EnabledStatus.of(scheduled), _cron(schedule.full), _cron(schedule.incremental)),
+            ScheduleView(
+                EnabledStatus.of(scheduled),
+                _cron(schedule.full, next_firings.get(Mode.FULL)),
+                _cron(schedule.incremental, next_firings.get(Mode.INCREMENTAL)),
+            ),
         ),
         ImportRules(
             UserCreateAndMatch(
@@ -119,8 +126,8 @@ def inbound_view(policy: ImportPolicy) -> InboundCapabilities:
     )
 
 
-def _cron(firing: Firing | None) -> CronView | None:
-    return CronView(firing.cron, firing.timezone) if firing else None
+def _cron(firing: Firing | None, next_firing: str | None) -> CronView | None:
+    return CronView(firing.cron, firing.timezone, next_firing or UNSET) if firing else None
 
 
 def _criterion(matching: Matching) -> Criterion | None:
@@ -142,6 +149,7 @@ class CronForm(_Form):
     expression: str | UnsetType = UNSET
     timezone: str | UnsetType = UNSET
     time_zone: str | UnsetType = UNSET
+    next: str | UnsetType = UNSET
 
 
 class ScheduleForm(_Form):
@@ -253,7 +261,7 @@ def _schedule(said: ScheduleForm, known: Schedule, causes: list[str]) -> Schedul
 def _firing(said: CronForm | UnsetType | None, known: Firing | None, where: str, causes: list[str]) -> Firing | None:
     if isinstance(said, UnsetType):
         return known
-    if said is None or said == CronForm():
+    if said is None or said == CronForm(next=said.next):
         return None
     zone = _one_of({"timezone": said.timezone, "timeZone": said.time_zone}, where, causes)
     if isinstance(said.expression, UnsetType) and known is None:

@@ -64,7 +64,13 @@ OKTA_EVENT = {
 }
 _TARGET = {"00u": "User", "0ua": "AppUser", "0oa": "AppInstance", "00o": "Org"}
 _ACTOR = {"token": "PublicClientApp", "app": "AppInstance"}
-_NOT_DONE = {"account.unheeded": "SKIPPED", "account.word": "SKIPPED", "user.remaster.rejected": "FAILURE", "import.failed": "FAILURE"}
+_NOT_DONE = {
+    "account.unheeded": "SKIPPED",
+    "account.word": "SKIPPED",
+    "schedule.skipped": "SKIPPED",
+    "user.remaster.rejected": "FAILURE",
+    "import.failed": "FAILURE",
+}
 _SHOWN = store.Shown(OKTA_EVENT, _NOT_DONE, dict.fromkeys(_NOT_DONE, "WARN"))
 _WORDS = frozenset({"eq", "ne", "sw", "co"})
 _SAME = frozenset({"eq", "ne"})

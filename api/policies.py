@@ -6,6 +6,7 @@ fields, so that one is made of the other by name.
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import Any
 
 import msgspec
@@ -15,9 +16,10 @@ from msgspec import UNSET, Struct, UnsetType, field
 
 from api.auth import actor_of
 from api.preconditions import etag, expected
-from mastering.catalog import apps, policies
+from mastering.catalog import apps, policies, schedules
 from mastering.clock import now
 from mastering.rules.policy import ImportPolicy, UsernameFormat, WhenDeactivated
+from mastering.rules.record import Mode
 from mastering.store.catalog import policy_of
 from mastering.store.tables import App
 
@@ -34,10 +36,11 @@ class Username(_Part):
 
 
 class Firing(_Part):
-    """A cron expression of five fields, and the time zone it is read in."""
+    """A cron expression of five fields, and the time zone it is read in. `next` is shown: when it fires next; nothing is made of it when sent."""
 
     cron: str
     timezone: str = "UTC"
+    next: str | UnsetType = UNSET
 
 
 class Schedule(_Part):
@@ -128,13 +131,15 @@ class PolicyController(Controller):
     @get(summary="An app's import policy", sync_to_thread=True)
     def read_policy(self, request: Request[Any, Any, Any], app_id: FromPath[str]) -> Response[Policy]:
         """The policy as it is, with its tag."""
-        return _answer(apps.read(request.app.state.engine, app_id))
+        engine = request.app.state.engine
+        return _answer(apps.read(engine, app_id), schedules.next_firings(engine, app_id))
 
     @put(summary="Replace an app's import policy", sync_to_thread=True)
     def replace_policy(self, request: Request[Any, Any, Any], app_id: FromPath[str], data: JSONBody[Policy]) -> Response[Policy]:
         """Replace the policy. Enabling the app as a master ranks it last; no user's status moves."""
         engine, actor = request.app.state.engine, actor_of(request)
-        return _answer(policies.replace(engine, actor, now(), app_id, policy_from(data), check=expected(request)))
+        app = policies.replace(engine, actor, now(), app_id, policy_from(data), check=expected(request))
+        return _answer(app, schedules.next_firings(engine, app_id))
 
 
 def policy_from(data: Policy) -> ImportPolicy:
@@ -144,13 +149,16 @@ def policy_from(data: Policy) -> ImportPolicy:
     return msgspec.convert(data, ImportPolicy, from_attributes=True)
 
 
-def policy_view(policy: ImportPolicy) -> Policy:
-    """The document of the rules' value."""
+def policy_view(policy: ImportPolicy, next_firings: Mapping[Mode, str]) -> Policy:
+    """The document of the rules' value, and when it fires next."""
     view = msgspec.convert(policy, Policy, from_attributes=True)
     if view.schedule.enabled:
         view.schedule.enabled = UNSET
+    for mode, firing in {Mode.FULL: view.schedule.full, Mode.INCREMENTAL: view.schedule.incremental}.items():
+        if firing is not None:
+            firing.next = next_firings.get(mode, UNSET)
     return view
 
 
-def _answer(app: App) -> Response[Policy]:
-    return Response(policy_view(policy_of(app)), headers={"ETag": etag(app.version)})
+def _answer(app: App, next_firings: Mapping[Mode, str]) -> Response[Policy]:
+    return Response(policy_view(policy_of(app), next_firings), headers={"ETag": etag(app.version)})

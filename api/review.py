@@ -12,8 +12,9 @@ from msgspec import Meta, Struct
 from api.auth import actor_of
 from api.errors import code_of
 from api.paging import linked
+from api.users import HoldView, hold_in_force
 from mastering import review
-from mastering.clock import now
+from mastering.clock import now, wire
 from mastering.review import Item, Result, Verdict, Waiting
 from mastering.rules.decision import Situation
 from mastering.rules.people import User
@@ -30,6 +31,8 @@ class Candidate(Struct, rename="camel"):
     first_name: str | None
     last_name: str | None
     email: str | None
+    hold: HoldView | None
+    """The admin hold in force: a link moves the status of nobody who is held."""
 
 
 class WaitingAccount(Struct, rename="camel"):
@@ -100,13 +103,14 @@ class ReviewController(Controller):
         """The queue, oldest account first."""
         wanted = situation.value if situation else None
         rows = review.queue(request.app.state.engine, app_id=app_id, situation=wanted, ignored=ignored, after=after or "", limit=limit + 1)
-        views = [waiting_view(row) for row in rows[:limit]]
+        at = wire(now())
+        views = [waiting_view(row, at) for row in rows[:limit]]
         return linked(request, views, views[-1].app_user_id if len(rows) > limit else None)
 
     @get("/{app_user_id:str}", summary="One waiting account", sync_to_thread=True)
     def read_waiting(self, request: Request[Any, Any, Any], app_user_id: FromPath[str]) -> WaitingAccount:
         """One row of the queue with its candidates."""
-        return waiting_view(review.waiting(request.app.state.engine, app_user_id))
+        return waiting_view(review.waiting(request.app.state.engine, app_user_id), wire(now()))
 
     @post("/decisions", status_code=HTTP_200_OK, summary="Decide about waiting accounts", sync_to_thread=True)
     def decide(self, request: Request[Any, Any, Any], data: JSONBody[Decisions]) -> Outcomes:
@@ -119,8 +123,8 @@ class ReviewController(Controller):
 CONTROLLERS = [ReviewController]
 
 
-def waiting_view(row: Waiting) -> WaitingAccount:
-    """A waiting account as the wire shows it."""
+def waiting_view(row: Waiting, at: str) -> WaitingAccount:
+    """A waiting account as the wire shows it, with the holds that bind at an instant."""
     account = row.account
     return WaitingAccount(
         app_user_id=account.id,
@@ -134,16 +138,17 @@ def waiting_view(row: Waiting) -> WaitingAccount:
         reason=account.reason,
         last_run_id=account.last_run_id,
         profile=account.profile,
-        candidates=[_candidate(user) for user in row.candidates],
+        candidates=[_candidate(user, at) for user in row.candidates],
     )
 
 
-def _candidate(user: User) -> Candidate:
+def _candidate(user: User, at: str) -> Candidate:
     def text(name: str) -> str | None:
         value = user.profile.get(name)
         return value if isinstance(value, str) else None
 
-    return Candidate(user.id, user.login, user.status.value, text("firstName"), text("lastName"), text("email"))
+    names = text("firstName"), text("lastName"), text("email")
+    return Candidate(user.id, user.login, user.status.value, *names, hold_in_force(user, at))
 
 
 def _outcome(result: Result) -> Outcome:

@@ -12,9 +12,9 @@ from api.app_users import AccountView, account_view
 from api.auth import actor_of
 from api.instants import Instant
 from api.paging import LAST, linked
-from api.users import HoldView, hold_view
+from api.users import HoldView, hold_in_force, hold_view
 from mastering import holds, masters, users
-from mastering.clock import now
+from mastering.clock import now, wire
 from mastering.holds import Terms
 from mastering.store.documents import load
 from mastering.store.tables import HistoryEvent
@@ -69,6 +69,8 @@ class MastersView(Struct, rename="camel"):
     """Who is right about a user."""
 
     user_id: str
+    hold: HoldView | None
+    """The admin hold in force, against which no master moves the status."""
     authority: AppRef | None
     assignments: list[VoiceView]
     others: list[VoiceView]
@@ -78,13 +80,14 @@ class MastersView(Struct, rename="camel"):
     """Why the masters' last word on the profile is not in it, attribute by attribute."""
 
 
-def masters_view(found: masters.Masters) -> MastersView:
+def masters_view(found: masters.Masters, at: str) -> MastersView:
     """The view as the wire shows it: ranked assignments first, links without a say beside them."""
     labels = {voice.account.app_id: voice.label for voice in found.voices}
     voices = [_voice_view(voice) for voice in found.voices]
     speaking = found.authority
     return MastersView(
         user_id=found.user.id,
+        hold=hold_in_force(found.user, at),
         authority=_ref(speaking.account.app_id, labels) if speaking else None,
         assignments=[voice for voice in voices if voice.silent is None],
         others=[voice for voice in voices if voice.silent is not None],
@@ -143,7 +146,8 @@ class UserViewController(Controller):
     @get("/masters", summary="Who masters a user", sync_to_thread=True)
     def read_masters(self, request: Request[Any, Any, Any], user_id: FromPath[str]) -> MastersView:
         """The ranked assignments, the authority, and for each attribute its value, its master and why."""
-        return masters_view(masters.masters_of(request.app.state.engine, now(), user_id))
+        at = now()
+        return masters_view(masters.masters_of(request.app.state.engine, at, user_id), wire(at))
 
     @get("/history", summary="A user's history", sync_to_thread=True)
     def list_history(

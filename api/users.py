@@ -134,6 +134,11 @@ def hold_view(hold: Hold) -> HoldView:
     return HoldView(hold.reason, hold.until, hold.since, hold.by)
 
 
+def hold_in_force(user: Person, at: str) -> HoldView | None:
+    """The hold that binds masters at an instant, as lists of other things show it beside a person."""
+    return hold_view(user.hold) if user.hold is not None and user.hold.binds(at) else None
+
+
 def _shown(profile: dict[str, Value]) -> dict[str, Value]:
     """Okta's clients expect these two also where they say nothing."""
     return {"mobilePhone": None, "secondEmail": None, **profile}

@@ -83,7 +83,10 @@ def expire_holds(engine: Engine, now: datetime) -> int:
             ids = store.ids_with_ended_holds(ledger.session, wire(now), _AT_ONCE)
             ledger.load_users(ids)
             for user in ledger.users.values():
-                ledger.set_hold(user, None, expired=True)
+                if user.hold is not None and not user.hold.binds(
+                    wire(now)
+                ):  # another process may have been quicker, or an admin set a new one
+                    ledger.set_hold(user, None, expired=True)
             review_disagreements(ledger, list(ledger.users.values()))
             ledger.flush()
         ended += len(ids)

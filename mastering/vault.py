@@ -6,19 +6,23 @@ put in front of the old ones, old secrets still open, `stale` tells them, and se
 
 The keys are derived from what the settings give, one text a line, the present one first. Where they give none, the first start makes a
 key and leaves it in the data folder, readable by its owner alone. Processes that share a database must share the key, too.
+
+From each text a pair of keys for signatures (Ed25519) is derived as well, for a purpose of its own: what the service vouches for is signed
+by the present one, and `vouched` knows the signatures of all (docs/decisions/0050).
 """
 
 from __future__ import annotations
 
 import os
 import secrets
-from base64 import urlsafe_b64decode, urlsafe_b64encode
+from base64 import b64decode, b64encode, urlsafe_b64decode, urlsafe_b64encode
 from binascii import Error as NotBase64
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from cryptography.exceptions import InvalidTag
+from cryptography.exceptions import InvalidSignature, InvalidTag
+from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey, Ed25519PublicKey
 from cryptography.hazmat.primitives.ciphers.aead import AESGCM
 from cryptography.hazmat.primitives.hashes import SHA256
 from cryptography.hazmat.primitives.kdf.hkdf import HKDF
@@ -36,6 +40,12 @@ class SecretUnreadable(Exception):
 class _Key:
     id: str
     cipher: AESGCM = field(repr=False)
+    signer: Ed25519PrivateKey = field(repr=False)
+
+    @property
+    def public(self) -> str:
+        """The public half of the pair that signs, in base64."""
+        return b64encode(self.signer.public_key().public_bytes_raw()).decode()
 
 
 class Vault:
@@ -68,9 +78,31 @@ class Vault:
         except (InvalidTag, NotBase64, ValueError) as fault:
             raise SecretUnreadable("it is damaged, or was not encrypted for this place") from fault
 
+    @property
+    def public_key(self) -> str:
+        """What signatures are checked with: the raw public key, in base64."""
+        return self._current.public
+
+    def sign(self, statement: bytes) -> str:
+        """The signature of a statement, in base64; the same statement has the same one."""
+        return b64encode(self._current.signer.sign(statement)).decode()
+
+    def vouched(self, public_key: str) -> bool:
+        """Whether a public key is one of ours, the present one or one of before."""
+        return any(key.public == public_key for key in self._keys.values())
+
     def stale(self, sealed: str) -> bool:
         """Whether a sealed secret should be sealed again: another key than the present one was used."""
         return not sealed.startswith(f"{_VERSION}:{self._current.id}:")
+
+
+def signature_holds(public_key: str, signature: str, statement: bytes) -> bool:
+    """Whether this statement was signed with the private half of this key; both in base64."""
+    try:
+        Ed25519PublicKey.from_public_bytes(b64decode(public_key, validate=True)).verify(b64decode(signature, validate=True), statement)
+    except (InvalidSignature, ValueError):
+        return False
+    return True
 
 
 def open_vault(key: str | None, data_dir: Path) -> Vault:
@@ -83,7 +115,8 @@ def _derive(text: str) -> _Key:
     def expand(purpose: bytes, length: int) -> bytes:
         return HKDF(SHA256(), length, salt=None, info=b"mastering " + purpose).derive(text.encode())
 
-    return _Key(expand(b"key id", 6).hex(), AESGCM(expand(b"encryption", 32)))
+    signer = Ed25519PrivateKey.from_private_bytes(expand(b"signature", 32))
+    return _Key(expand(b"key id", 6).hex(), AESGCM(expand(b"encryption", 32)), signer)
 
 
 def _own_key(file: Path) -> str:

@@ -32,6 +32,19 @@ def test_the_page_on_the_sdk_does_the_whole_job_with_nothing_but_the_sdk(tmp_pat
     assert printed.strip() == told.strip()
 
 
+def test_the_page_on_reconciliation_finds_what_has_drifted_and_respects_what_an_admin_wants(tmp_path: Path) -> None:
+    _, told, over_http = page.run("reconciliation.md", tmp_path)[:3]
+    assert "ada@example.com" in told
+    assert "Suspended → Deactivated" in told
+    assert "3 differences: 1 repairable, 2 as an admin or an option wants it" in told
+    found = json.JSONDecoder().raw_decode(over_http[over_http.index('[{"seq"') :])[0]
+    assert {(each["login"], each["cause"]) for each in found} == {
+        ("ada@example.com", "not_followed"),
+        ("grace@example.com", "held_by_admin"),
+        ("alan@example.com", "admins_decision"),
+    }
+
+
 @pytest.mark.skipif(not _DATA.is_dir(), reason="the public HR samples are not beside this tree, and HR_DATA names no copy of them")
 def test_the_page_on_real_data_prints_what_its_commands_print(tmp_path: Path) -> None:
     printed = iter(page.run("real-data.md", tmp_path, {"HR_DATA": str(_DATA)}))

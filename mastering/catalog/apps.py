@@ -16,6 +16,7 @@ from sqlalchemy import Engine
 
 from mastering.catalog.change import Change, app_not_found, changed_parts, changing
 from mastering.catalog.ranks import settle_rank
+from mastering.catalog.schedules import settle_schedules
 from mastering.catalog.user_schema import overriding
 from mastering.errors import Invalid, WrongState
 from mastering.ids import new_id
@@ -23,7 +24,7 @@ from mastering.ledger import BY_HAND, Actor
 from mastering.rules.mapping import Direction, MappingRule, default_rules
 from mastering.rules.policy import ImportPolicy
 from mastering.store import catalog as store
-from mastering.store import outbound
+from mastering.store import outbound, schedules
 from mastering.store.documents import dump, load
 from mastering.store.engine import reading
 from mastering.store.tables import App, AppStatus, MappingRow
@@ -112,6 +113,7 @@ def set_status(engine: Engine, actor: Actor, now: datetime, app_id: str, status:
             app.status = status
             change.tell_app(app, "app.activate" if status is AppStatus.ACTIVE else "app.deactivate", {})
             settle_rank(change, app)
+            settle_schedules(change.session, app, now)
 
 
 def delete(engine: Engine, actor: Actor, now: datetime, app_id: str) -> None:
@@ -132,6 +134,7 @@ def delete(engine: Engine, actor: Actor, now: datetime, app_id: str) -> None:
         change.ledger.flush()
         change.session.flush()
         outbound.forget_app(change.session, app_id)
+        schedules.forget(change.session, app_id)
         store.delete_app(change.session, app_id)
 
 

@@ -1,7 +1,8 @@
 """An app's import policy: the whole "To Okta" page, replaced as one value (SPEC §§5-9).
 
 What contradicts itself, does not parse or names what is not there is refused before anything is kept, with one cause per fault.
-Enabling an app as a master ranks it last, disabling takes it off the list; another username format maps its users' profiles again.
+Enabling an app as a master ranks it last, disabling takes it off the list; another username format maps its users' profiles again, and
+another schedule fires from now on.
 """
 
 from __future__ import annotations
@@ -11,15 +12,16 @@ from datetime import datetime
 from typing import Any
 
 import msgspec
-from apscheduler.triggers.cron import CronTrigger
 from sqlalchemy import Engine
 
 from mastering.catalog.change import changed_parts, changing
 from mastering.catalog.ranks import settle_rank
+from mastering.catalog.schedules import settle_schedules
+from mastering.cron import cron_fault
 from mastering.errors import Invalid
 from mastering.ledger import Actor
 from mastering.rules.mapping import MappingRefused, compile_username
-from mastering.rules.policy import Firing, ImportPolicy, UsernameFormat, faults
+from mastering.rules.policy import ImportPolicy, UsernameFormat, faults
 from mastering.rules.schema import Schema
 from mastering.store import catalog as store
 from mastering.store import hooks as hook_store
@@ -59,6 +61,7 @@ def revise(
             change.ask_again = "mastering" in changes
             change.rematch = not changes.keys().isdisjoint({"matching", "username"})
             settle_rank(change, app)
+            settle_schedules(change.session, app, now)
             if "username" in changes and app.rank is not None:
                 change.remaster.add(app.id)
     return app
@@ -91,19 +94,5 @@ def _unknown_attributes(policy: ImportPolicy, schema: Schema) -> list[str]:
 
 def _schedule_faults(policy: ImportPolicy, now: datetime) -> list[str]:
     firings = {"full": policy.schedule.full, "incremental": policy.schedule.incremental}
-    return [f"schedule.{name}: {fault}" for name, firing in firings.items() if firing is not None and (fault := _firing_fault(firing, now))]
-
-
-def _firing_fault(firing: Firing, now: datetime) -> str | None:
-    """What is wrong with a cron expression of five fields, or with its time zone."""
-    try:
-        CronTrigger.from_crontab(firing.cron, timezone="UTC")
-    except ValueError:
-        return "cron: must be a cron expression of five fields, such as 0 * * * *"
-    try:
-        trigger = CronTrigger.from_crontab(firing.cron, timezone=firing.timezone or "none given")  # "" would be this machine's own
-    except (ValueError, KeyError, OSError):
-        return f"timezone: {firing.timezone!r} is not the name of a time zone"
-    if trigger.get_next_fire_time(None, now) is None:
-        return "cron: names a day that never comes"
-    return None
+    found = {name: cron_fault(firing.cron, firing.timezone, now) for name, firing in firings.items() if firing is not None}
+    return [f"schedule.{name}: {fault}" for name, fault in found.items() if fault]

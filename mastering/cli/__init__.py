@@ -5,12 +5,14 @@
 `worker`, `health`                    carries out imports beside servers on the same PostgreSQL; whether it goes on
 `import`, `plan`                      send a file to an app, for good or to see what would happen
 `changes`, `approve`, `cancel`        what to do about an import that is held
+`reconcile`                           what is not as the rules expect, and why
 `users`, `history`, `review`, `apps`  who is there, what happened, who waits, where they come from
+`checkpoint`, `verify`                sign what the history is; whether it is still what it was, straight in the database
 `token`                               access tokens, straight in the database
 `demo`                                a made-up company on a server of its own, to look at
 ====================================  ======================================================================================
 
-All but `serve`, `worker`, `health`, `token` and `demo` are clients of the HTTP API and can do nothing that a script of your own could not do. How they end is
+All but `serve`, `worker`, `health`, `verify`, `token` and `demo` are clients of the HTTP API and can do nothing that a script of your own could not do. How they end is
 in `exits`; what they print is made harmless by `terminal`.
 """
 
@@ -21,8 +23,9 @@ from typing import Annotated
 
 import typer
 
-from mastering.cli import imports, people, tokens
+from mastering.cli import imports, people, proof, tokens
 from mastering.cli.exits import Exit, Stop
+from mastering.cli.reconcile import reconcile
 from mastering.cli.serve import serve
 from mastering.cli.terminal import tell
 from mastering.cli.worker import health, worker
@@ -44,10 +47,13 @@ _app.command("plan")(imports.plan)
 _app.command("changes")(imports.changes)
 _app.command("approve")(imports.approve)
 _app.command("cancel")(imports.cancel)
+_app.command("reconcile")(reconcile)
 _app.command("users")(people.users)
 _app.command("history")(people.history)
 _app.command("review")(people.review)
 _app.command("apps")(people.apps)
+_app.command("checkpoint")(proof.checkpoint)
+_app.command("verify")(proof.verify)
 _app.add_typer(tokens.commands, name="token")
 
 

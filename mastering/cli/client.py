@@ -71,6 +71,21 @@ class Client:
         """Read one thing. Raises `Stop`."""
         return decode(self.ask("GET", path, params=params), kind)
 
+    def post(self, path: str, kind: type[T]) -> T:
+        """Have something done. Raises `Stop`."""
+        return decode(self.ask("POST", path), kind)
+
+    def stream(self, path: str, params: Mapping[str, str] | None = None) -> Iterator[bytes]:
+        """Read something long, piece by piece. Raises `Stop`, also where it breaks off."""
+        try:
+            with self._http.stream("GET", f"/api/v1{path}", params=params) as answer:
+                if not answer.is_success:
+                    answer.read()
+                    raise _refused(answer)
+                yield from answer.iter_bytes()
+        except httpx.TransportError as fault:
+            raise Stop(Exit.FAILED, f"{self.server} does not answer, or no longer ({fault}); what came is not all there is") from fault
+
     def pages(self, path: str, kind: type[T], params: Mapping[str, str] | None = None) -> Iterator[T]:
         """Read a list to its end, page by page along the `Link` headers. Raises `Stop`."""
         answer = self.ask("GET", path, params=params)

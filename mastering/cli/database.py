@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TypeVar
@@ -15,14 +15,18 @@ from sqlalchemy.exc import DBAPIError
 
 from mastering import tokens
 from mastering.catalog import apps
+from mastering.checkpoints import kept_from
 from mastering.cli.exits import Exit, Stop
 from mastering.clock import now
 from mastering.ledger import Actor
+from mastering.proof import Report, verify
 from mastering.settings import Settings
 from mastering.store.catalog import WantedApps
 from mastering.store.documents import load
-from mastering.store.engine import open_database
+from mastering.store.engine import open_database, reading
 from mastering.store.tables import App, Role, Token
+from mastering.vault import FILE as KEY_FILE
+from mastering.vault import Vault, open_vault
 
 COMMAND_LINE = Actor("command_line", "mastering", "command line")
 """Who did it, where a token was made or revoked here."""
@@ -48,6 +52,17 @@ class Database:
     """The server's database, whether the server runs or not."""
 
     engine: Engine
+    settings: Settings
+
+    def verify(self, kept: Sequence[Path]) -> Report:
+        """Look at all of the history, and hold it against checkpoints in files. Raises `Stop` for a file that cannot be read, and `Invalid`."""
+        with ExitStack() as files, reading(self.engine) as session:
+            return verify(session, self._vault(), [kept_from(_lines(files, file)) for file in kept])
+
+    def _vault(self) -> Vault | None:
+        """The keys that the server signs with, if they are where the settings say; none is made."""
+        there = self.settings.secret_key is not None or (self.settings.data_dir / KEY_FILE).is_file()
+        return open_vault(self.settings.secret_key, self.settings.data_dir) if there else None
 
     def create(self, name: str, role: str, wanted: Sequence[str]) -> tokens.Issued:
         """A new token; apps are named by id or label. Raises `Invalid` or `Stop`."""
@@ -88,7 +103,7 @@ def opened(database_url: str | None, data_dir: str | None) -> Iterator[Database]
         )
     engine = open_or_stop(settings)
     try:
-        yield Database(engine)
+        yield Database(engine, settings)
     finally:
         engine.dispose()
 
@@ -103,6 +118,14 @@ def open_or_stop(settings: Settings) -> Engine:
     except DBAPIError as fault:
         said = str(fault.orig).splitlines() or [type(fault.orig).__name__]
         raise Stop(Exit.BAD_INPUT, f"{setting}: the database cannot be opened: {said[0]}") from fault
+
+
+def _lines(files: ExitStack, file: Path) -> Iterator[bytes]:
+    """The lines of a file, which is closed with the others."""
+    try:
+        return iter(files.enter_context(file.open("rb")))
+    except OSError as fault:
+        raise Stop(Exit.BAD_INPUT, f"{file} cannot be read: {fault.strerror}") from fault
 
 
 def _all(page: Callable[[str], Sequence[Row]]) -> Iterator[Row]:

@@ -32,9 +32,12 @@ def users(
     wanted = [status] if status else list(Status)
     with connect(server, token, data_dir) as client:
         found = list(islice(_users(client, wanted), limit + 1))
-    table = grid("login", "status", "name", "id")
+    held = any("hold" in user.embedded for user in found[:limit])
+    table = grid("login", "status", "name", *(["hold"] if held else []), "id")
     for user in found[:limit]:
-        table.add_row(words(user.profile.get("login")), show.status_text(user.status), show.name(user.profile), words(user.id, style="dim"))
+        hold = [show.held_text(user.embedded.get("hold"))] if held else []
+        cells = (words(user.profile.get("login")), show.status_text(user.status), show.name(user.profile))
+        table.add_row(*cells, *hold, words(user.id, style="dim"))
     console().print(table)
     if len(found) > limit:
         tell(f"There are more than {limit}; show them with --limit")

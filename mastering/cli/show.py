@@ -10,7 +10,7 @@ from rich.table import Table
 from rich.text import Text
 
 from mastering.cli.terminal import grid, lines, words
-from mastering.cli.wire import Attribute, Change, Event, Hook, Run, Share, Waiting
+from mastering.cli.wire import Attribute, Change, Event, Hold, Hook, Run, Share, Waiting
 from mastering.rules.lifecycle import CONSOLE_LABEL, OKTA_STATUS, Status
 
 STATUS_STYLE = {"ACTIVE": "green", "SUSPENDED": "yellow", "DEACTIVATED": "red", "PENDING_ACTIVATION": "cyan"}
@@ -86,6 +86,14 @@ def move_text(before: str | None, after: str | None) -> Text:
     if before == after or after is None:
         return status_text(before)
     return words(status_text(before), " → ", status_text(after)) if before else words("→ ", status_text(after))
+
+
+def held_text(hold: Hold | None) -> Text:
+    """That an admin holds a status as it is: until when, and why; nothing where nobody does."""
+    if hold is None:
+        return words("")
+    until = f"until {hold.until[:16].replace('T', ' ')}" if hold.until else "until it is lifted"
+    return words(f"held {until}: ", hold.reason, style="magenta")
 
 
 # -- runs -------------------------------------------------------------------------------------------------------------
@@ -203,6 +211,8 @@ def _why(row: Change, told_rule: str | None) -> list[Text]:
     told += _reason(row.reason, row.situation)
     if row.authority and row.reason == "not_authority":
         told.append(words("the authority is ", row.authority.label))
+    if row.hold is not None:
+        told.append(held_text(row.hold))
     if row.error:
         told.append(words(row.error, style="red"))
     if len(row.candidates) > 1:
@@ -228,7 +238,9 @@ def waiting(accounts: Iterable[Waiting], labels: Mapping[str, str]) -> Table:
     table = grid("external id", "app", "name", "waits as", "why", "could be", "id")
     for account in accounts:
         why = _reason(account.reason, account.situation) or [words(SITUATIONS.get(account.situation or "", ""))]
-        people = [words(user.login, " (", status_text(user.status), ")") for user in account.candidates] or [words("–")]
+        people = [words(user.login, " (", status_text(user.status), ") ", held_text(user.hold)) for user in account.candidates] or [
+            words("–")
+        ]
         app = labels.get(account.app_id, account.app_id)
         cells = (words(account.external_id), words(app), name(account.profile), words(account.situation), lines(why), lines(people))
         table.add_row(*cells, words(account.app_user_id, style="dim"))

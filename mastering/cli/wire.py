@@ -69,6 +69,14 @@ class Attribute(Struct):
     new: Any = None
 
 
+class Hold(Struct):
+    """An admin hold in force."""
+
+    reason: str
+    until: str | None
+    by: str
+
+
 class Change(Struct, rename="camel"):
     """A row of a plan."""
 
@@ -88,6 +96,7 @@ class Change(Struct, rename="camel"):
     candidates: list[dict[str, str]]
     state: str
     error: str | None
+    hold: Hold | None = None
 
 
 class App(Struct):
@@ -117,6 +126,7 @@ class User(Struct):
     id: str
     status: str
     profile: dict[str, Any]
+    embedded: dict[str, Hold] = field(name="_embedded", default_factory=dict)
 
 
 class Candidate(Struct, rename="camel"):
@@ -125,6 +135,7 @@ class Candidate(Struct, rename="camel"):
     user_id: str
     login: str
     status: str
+    hold: Hold | None = None
 
 
 class Waiting(Struct, rename="camel"):
@@ -209,6 +220,22 @@ class Event(Struct, rename="camel"):
     attributes: dict[str, Attribute] = {}
 
 
+class Statement(Struct):
+    """What was signed about the history."""
+
+    number: int
+    at: str
+    chains: int
+    root: str
+    key: str
+
+
+class Checkpoint(Struct):
+    """A checkpoint."""
+
+    statement: Statement
+
+
 class Cause(Struct, rename="camel"):
     """One fault of a refused request."""
 
@@ -222,3 +249,44 @@ class Problem(Struct, rename="camel"):
     error_summary: str
     error_causes: list[Cause] = []
     error_id: str = ""
+
+
+class Checked(Struct):
+    """How much a reconciliation looked at."""
+
+    users: int
+    accounts: int
+    events: int
+
+
+class Reconciliation(Struct, rename="camel"):
+    """A reconciliation."""
+
+    id: str
+    status: str
+    checked: Checked
+    differences: dict[str, int]
+    repairable: int
+    respected: int
+    runs: list[str]
+    error: str | None
+    duration_ms: int | None
+
+
+class Difference(Struct, rename="camel"):
+    """One thing that a reconciliation found."""
+
+    kind: str
+    cause: str
+    because: str
+    detail: str
+    respected: bool
+    repairable: bool
+    app_id: str | None
+    user_id: str | None
+    external_id: str | None
+    login: str | None
+    expected: dict[str, Any]
+    actual: dict[str, Any]
+    event_id: str | None
+    hold: Hold | None = None

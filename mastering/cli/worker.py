@@ -89,7 +89,7 @@ def _work(settings: Settings) -> None:
                 recover(engine)
                 deliveries.recover(engine)
             vault = open_vault(settings.secret_key, settings.data_dir)
-            working, ticker = Worker(engine, HookCaller(vault, door), settings.lease), Ticker(engine)
+            working, ticker = Worker(engine, HookCaller(vault, door), settings.lease), Ticker(engine, vault=vault)
             deliverer = deliveries.Deliverer(engine, Peers(engine, vault, door).open, vault, settings.lease)
             _give_sign(settings.data_dir, working)
             working.start()

@@ -5,6 +5,7 @@
     spool      an HTTP body or a pulled page becomes chunks of record lines in the database
     sessions   an import that comes in pieces, and the request that seals it
     runs       start, seal, approve, cancel: what people and clients do to a run
+    lines      one received line: at a glance, by its mark, and in full
     reading    chunks back to records; which lines need a closer look at all
     planning   all rows of a run, decided on one snapshot, checked by the safeguards
     applying   the rows, in batches, each one transaction with its history

@@ -50,6 +50,7 @@ from mastering.rules.safeguard import Tally, Verdict, check
 from mastering.rules.text import fold_login
 from mastering.store import imports as store
 from mastering.store import people, tables
+from mastering.store.heads import Head, known_accounts
 
 T = TypeVar("T")
 
@@ -118,12 +119,11 @@ class Planner:
         self._renames: list[tuple[Change, User, str, str]] = []
         self._returning: list[Record] = []
         self._absences = 0
-        self._waiting = 0
         self._asking = Asking(session, writer.lease, hook, terms) if hook else None
 
     def plan(self) -> Planned | None:
         """Plan, settle the claims, check; `None` if the run's hook has to be asked about somebody first, who is noted then."""
-        found = survey(self._session, self._run.id, self._run.app_id, self._run.mode)
+        found = survey(self._session, self._run, self._writer.lease.beat)
         if found.lines != self._run.records:
             raise WrongState(f"{self._run.records} records were received and {found.lines} are in the database")
         as_of = store.last_event(self._session)
@@ -137,7 +137,7 @@ class Planner:
             self._plan_waiting_returns(found)
         self._write_renames()
         if self._run.mode is Mode.FULL:
-            found.seen.clear()  # who is absent is known; the claims of newcomers are to have the room
+            found.forget()  # who is absent is known; the claims of newcomers are to have the room
         for rows in records(self._session, self._run.id, found, _THEN):
             self._writer.lease.beat()
             self._plan_others(rows)
@@ -213,17 +213,16 @@ class Planner:
                     self._writer.add(plan_withdrawal(account))
             self._take(planned)
 
-    def _absent(self, found: Survey) -> Iterator[store.Head]:
+    def _absent(self, found: Survey) -> Iterator[Head]:
         """The snapshot says nothing of whom a delta linked or brought to the queue after the snapshot was accepted.
 
-        Where it carried every account there is, which one count tells, none of them is looked at again.
+        Where it carried every account there is, none of them is looked at again.
         """
-        known, self._waiting = store.count_known(self._session, self._run.app_id)
-        if known == found.known:
+        if found.known == found.accounts:
             return
         cutoff = self._run.snapshot_at or self._run.created
-        for head in store.known_accounts(self._session, self._run.app_id):
-            if head.external_id in found.seen or head.created > cutoff:
+        for head in known_accounts(self._session, self._run.app_id):
+            if head.created > cutoff or found.carried(head):
                 continue
             if head.waiting:
                 self._absences += 1
@@ -395,7 +394,7 @@ class Planner:
             records=found.lines,
             unidentified=found.unidentified,
             absences=self._absences,
-            waiting=self._waiting,
+            waiting=found.waiting,
             unassigned=writer.unassigned,
             assigned=assigned[run.app_id],
             assigned_in_org=assigned.total(),

@@ -1,29 +1,33 @@
-"""Reading what a run received: first the heads of all lines, then, of the lines that matter, the records (SPEC §5.2).
+"""Reading what a run received: first which lines need a look at all, then, of those, the records (SPEC §5.2).
 
-The first pass looks only at a line's external id, its `active` and its digest. That settles which lines are unchanged, which are of a
-linked account, which are of nobody yet, which external ids come twice, and who is absent. It leaves one byte a line behind; the passes
-that plan read only the lines that need them.
+The survey settles which lines are unchanged, which are of a linked account, which are of nobody yet, which external ids come twice, and
+who is absent. It leaves one byte a line behind; the passes that plan read only the lines that need them.
+
+Most lines of most snapshots say what is known already. So a snapshot is surveyed by the marks of its lines (`rules.record.mark_of`)
+against those of all accounts, by the set and without reading a line; only lines without a match, and the lines of a delta, are looked
+at one by one. A mark speaks for its external id: the digest in it is that of the whole line.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 from enum import IntEnum
-from hashlib import sha256
+from itertools import chain
+from struct import Struct
 from typing import Any
 
-import msgspec
 from msgspec import UNSET
 from sqlmodel import Session
 
-from mastering.connectors.lines import Line, decode_unusable, leading_external_id
-from mastering.imports.spool import unpack
-from mastering.rules.record import AccountState, Mode, Record, Unusable, external_id_of
+from mastering.connectors.lines import Line
+from mastering.imports.lines import content_of, decode, digest_of, glance, twice
+from mastering.imports.spool import payloads, unpack
+from mastering.rules.record import MARK, AccountState, Mode, Record, Unusable, mark_of
+from mastering.store import heads as head_store
 from mastering.store import imports as store
-from mastering.store.documents import canonical
-
-_TWICE = "duplicate_external_id"
+from mastering.store.heads import Head
+from mastering.store.tables import ImportRun
 
 
 class Path(IntEnum):
@@ -35,86 +39,114 @@ class Path(IntEnum):
     UNUSABLE = 3
     REPEATED = 4
     TWICE = 5
+    UNREAD = 6
+    """A look: no line has this path when the survey is done."""
 
 
-class _Head(msgspec.Struct):
-    externalId: Any = None  # noqa: N815 - the wire's word
-    active: Any = UNSET  # left out is not null
-
-
-class _Body(_Head):
-    profile: Any = msgspec.field(default_factory=dict)
-
-
-_head = msgspec.json.Decoder(_Head).decode
-_body = msgspec.json.Decoder(_Body).decode
-_UNREADABLE = (msgspec.DecodeError, UnicodeDecodeError, RecursionError)
-
-
-def digest_of(payload: bytes) -> bytes:
-    """The digest by which an unchanged record is known again."""
-    return sha256(payload).digest()[:16]
+_marks = Struct(f"{MARK}s").iter_unpack
 
 
 @dataclass(slots=True)
 class Survey:
-    """What the first pass found: the path of every line, every external id seen, and how many rows have none.
+    """What the survey found: the path of every line, whose accounts were carried, and how many rows have no external id.
 
-    `known`: how many of those seen are of accounts that a snapshot could miss.
+    `seen`: the external ids of the lines that were looked at. `left`: the marks of accounts of which no line came that says nothing new;
+    `None` for a delta. `accounts`, `waiting`: how many accounts a snapshot could miss, and how many of them wait; `known`: how many of
+    them it carried.
     """
 
     paths: list[bytearray] = field(default_factory=list)
     seen: set[str] = field(default_factory=set)
+    left: set[bytes] | None = None
+    accounts: int = 0
+    waiting: int = 0
     known: int = 0
     lines: int = 0
     unchanged: int = 0
     unidentified: int = 0
 
+    def carried(self, head: Head) -> bool:
+        """Whether a line of this account came."""
+        return head.external_id in self.seen or self.recognised(head)
 
-def survey(session: Session, run_id: str, app_id: str, mode: Mode) -> Survey:
-    """The first pass over all chunks of a run."""
+    def forget(self) -> None:
+        """Forget who was carried."""
+        self.seen.clear()
+        self.left = None
+
+    def recognised(self, head: Head) -> bool:
+        """Whether a line of this account came that was known by its mark."""
+        return self.left is not None and head.mark is not None and head.mark not in self.left
+
+
+def survey(session: Session, run: ImportRun, beat: Callable[[], None]) -> Survey:
+    """Which path every line of a run goes. `beat` is called in between."""
     found = Survey()
+    if run.mode is Mode.FULL:
+        _remember(session, run.app_id, found)
+    for lines, marks in store.chunk_marks(session, run.id, marked=bool(found.left)):
+        found.paths.append(_recognise(found, marks) if marks else bytearray([Path.UNREAD]) * lines)
+        found.lines += lines
     suspects: set[str] = set()
-    for lines in _chunks(session, run_id):
-        heads = [_glance(line.payload) for line in lines]
-        known = store.heads(session, app_id, {external_id for external_id, _ in heads if external_id})
-        paths = bytearray(len(lines))
-        for at, (line, (external_id, active)) in enumerate(zip(lines, heads, strict=True)):
-            paths[at] = _path(found, suspects, line.payload, external_id, active, known, mode)
-        found.paths.append(paths)
-        found.lines += len(lines)
+    for seq, paths in enumerate(found.paths):
+        if Path.UNREAD in paths:
+            beat()
+            _look(session, run, found, suspects, seq)
     if suspects:
-        _settle_duplicates(session, run_id, found, suspects)
+        _settle_duplicates(session, run.id, found, suspects)
     found.unchanged = sum(paths.count(Path.UNCHANGED) for paths in found.paths)
     return found
 
 
-_MALFORMED = object()
+def _remember(session: Session, app_id: str, found: Survey) -> None:
+    """The marks of the lines that would say nothing new, of all accounts of the app."""
+    found.left = set()
+    for rows in head_store.sweep(session, app_id):
+        found.left.update([mark_of(digest, active=active) for _, digest, active, _ in rows if digest is not None])
+        found.accounts += len(rows)
+        found.waiting += sum([waits for _, _, _, waits in rows])
 
 
-def _glance(payload: bytes) -> tuple[str | None, Any]:
-    """The external id and what `active` says. A line that breaks off further on still names its account if it begins with it."""
-    if payload[:1] != b"{":
-        return external_id_of(decode_unusable(payload)[2]), _MALFORMED
-    try:
-        head = _head(payload)
-    except _UNREADABLE:
-        return external_id_of(leading_external_id(payload)), _MALFORMED
-    return external_id_of(head.externalId), head.active
+def _recognise(found: Survey, marks: bytes) -> bytearray:
+    """The paths of a chunk's lines as far as their marks tell: of several lines alike, the first is unchanged."""
+    left, told = found.left or set(), list(chain.from_iterable(_marks(marks)))
+    hit = left.intersection(told)
+    left -= hit
+    found.known += len(hit)
+    if len(hit) == len(told):
+        return bytearray(len(told))
+    paths = bytearray([Path.UNREAD]) * len(told)
+    for at, mark in enumerate(told if hit else ()):
+        if mark in hit:
+            hit.discard(mark)
+            paths[at] = Path.UNCHANGED
+    return paths
+
+
+def _look(session: Session, run: ImportRun, found: Survey, suspects: set[str], seq: int) -> None:
+    """Look at the lines of a chunk that have not been read."""
+    paths = found.paths[seq]
+    places = [at for at, path in enumerate(paths) if path == Path.UNREAD]
+    lines = payloads(store.chunk(session, run.id, seq) or b"", places)
+    heads = [glance(line) for line in lines]
+    asked = {external_id for external_id, _ in heads if external_id} if found.accounts or found.left is None else set[str]()
+    known = head_store.heads(session, run.app_id, asked)
+    for at, line, (external_id, active) in zip(places, lines, heads, strict=True):
+        paths[at] = _path(found, suspects, line, external_id, active, known, run.mode)
 
 
 def _path(
-    found: Survey, suspects: set[str], payload: bytes, external_id: str | None, active: Any, known: dict[str, store.Head], mode: Mode
+    found: Survey, suspects: set[str], payload: bytes, external_id: str | None, active: Any, known: dict[str, Head], mode: Mode
 ) -> Path:
     if external_id is None:
         found.unidentified += 1
         return Path.UNUSABLE
     head = known.get(external_id)
-    if external_id in found.seen:
+    if external_id in found.seen or (head is not None and found.recognised(head)):
         suspects.add(external_id)  # which of them count is settled when all are known
     else:
-        found.seen.add(external_id)
         found.known += head is not None and (head.linked or head.waiting or head.ignored)
+    found.seen.add(external_id)
     if active is not UNSET and not isinstance(active, bool):
         return Path.UNUSABLE
     if head is None or not head.linked:
@@ -131,9 +163,9 @@ def _settle_duplicates(session: Session, run_id: str, found: Survey, suspects: s
     places: dict[str, list[tuple[int, int, Any]]] = {}
     for chunk, lines in enumerate(_chunks(session, run_id)):
         for at, line in enumerate(lines):
-            external_id, _ = _glance(line.payload)
+            external_id, _ = glance(line.payload)
             if external_id in suspects:
-                places.setdefault(external_id, []).append((chunk, at, _content(line.payload)))
+                places.setdefault(external_id, []).append((chunk, at, content_of(line.payload)))
     for rows in places.values():
         first = rows[0][2]
         same = all(content == first for _, _, content in rows)
@@ -144,15 +176,6 @@ def _settle_duplicates(session: Session, run_id: str, found: Survey, suspects: s
                 found.paths[chunk][at] = Path.REPEATED
 
 
-def _content(payload: bytes) -> Any:
-    """What a row says, comparable: the order of keys means nothing, while 1 and true, which Python takes for equal, differ."""
-    try:
-        body = _body(payload)
-    except _UNREADABLE:
-        return payload
-    return repr(body.active), canonical(body.profile)
-
-
 def records(session: Session, run_id: str, found: Survey, paths: frozenset[Path]) -> Iterator[list[Record | Unusable]]:
     """Of each chunk the lines of these paths, decoded; chunks without any are not even read."""
     for chunk, marks in enumerate(found.paths):
@@ -160,7 +183,7 @@ def records(session: Session, run_id: str, found: Survey, paths: frozenset[Path]
             continue
         payload = store.chunk(session, run_id, chunk) or b""
         yield [
-            _twice(line) if mark == Path.TWICE else decode(line) for line, mark in zip(unpack(payload), marks, strict=True) if mark in paths
+            twice(line) if mark == Path.TWICE else decode(line) for line, mark in zip(unpack(payload), marks, strict=True) if mark in paths
         ]
 
 
@@ -169,37 +192,3 @@ def _chunks(session: Session, run_id: str) -> Iterator[list[Line]]:
     while (payload := store.chunk(session, run_id, seq)) is not None:
         yield list(unpack(payload))
         seq += 1
-
-
-def decode(line: Line) -> Record | Unusable:
-    """A line as a record, or why it cannot be one."""
-    if line.payload[:1] != b"{":
-        reason, detail, _ = decode_unusable(line.payload)
-        return _unusable(line, reason.value, detail)
-    try:
-        body = _body(line.payload)
-    except RecursionError:
-        return _unusable(line, "not_json", "the record is nested too deeply")
-    except UnicodeDecodeError:
-        return _unusable(line, "not_utf8", "the line is not UTF-8 text")
-    except msgspec.DecodeError as error:
-        return _unusable(line, "not_json", str(error))
-    external_id = external_id_of(body.externalId)
-    if external_id is None:
-        return _unusable(line, "no_external_id", "externalId: must be a text of 1 to 512 characters, or an integer")
-    if body.active is not UNSET and not isinstance(body.active, bool):
-        return _unusable(line, "bad_active", "active: must be true or false")
-    if not isinstance(body.profile, dict):
-        return _unusable(line, "bad_profile", "profile: must be an object")
-    return Record(line.number, external_id, None if body.active is UNSET else body.active, body.profile, digest_of(line.payload))
-
-
-def _unusable(line: Line, reason: str, detail: str) -> Unusable:
-    external_id, active = _glance(line.payload)
-    return Unusable(line.number, reason, detail, external_id, leaver=active is False)
-
-
-def _twice(line: Line) -> Unusable:
-    external_id, _ = _glance(line.payload)
-    detail = "externalId: several records of this import have this external id and differ"
-    return Unusable(line.number, _TWICE, detail, external_id)

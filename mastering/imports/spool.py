@@ -1,6 +1,6 @@
 """Receiving: record lines into chunks (SPEC §5.1).
 
-A chunk is a run of lines, each `number SPACE payload NEWLINE`. Chunks are committed as they fill, so memory does not grow with the body and
+A chunk is a run of lines, each `number SPACE payload NEWLINE`, and beside it the marks of the lines. Chunks are committed as they fill, so memory does not grow with the body and
 nothing received is lost with the process; but only `runs.seal` makes a snapshot of them.
 
 While lines come in, the run is leased to whoever receives them. A run of which nothing is heard for `LEASE` has lost its sender or its
@@ -18,6 +18,7 @@ from sqlmodel import Session
 from mastering.clock import now, wire
 from mastering.connectors.lines import Line
 from mastering.errors import WrongState
+from mastering.imports.lines import marks_of
 from mastering.store import imports as store
 from mastering.store import runs as run_store
 from mastering.store.engine import writing
@@ -36,7 +37,7 @@ class Spool:
         self._engine = engine
         self._run_id = run_id
         self._seq = 0
-        self._lines: list[bytes] = []
+        self._lines = list[Line]()
         self._bytes = 0
         self._heard = now()
         self.count = 0
@@ -49,7 +50,7 @@ class Spool:
     def add(self, lines: Iterable[Line]) -> None:
         """Take some lines; write the chunk when it is full. Raises `WrongState` if the run does not receive any more."""
         for line in lines:
-            self._lines.append(pack(line))
+            self._lines.append(line)
             self._bytes += len(line.payload)
             self.count += 1
             if len(self._lines) >= LINES_PER_CHUNK or self._bytes >= BYTES_PER_CHUNK:
@@ -65,9 +66,10 @@ class Spool:
         return self.count
 
     def _write(self) -> None:
+        payload, marks = b"".join(map(pack, self._lines)), marks_of([line.payload for line in self._lines])
         with writing(self._engine) as session:
             self._hold(session)
-            store.add_chunk(session, self._run_id, self._seq, len(self._lines), b"".join(self._lines))
+            store.add_chunk(session, self._run_id, self._seq, len(self._lines), payload, marks)
         self._seq += 1
         self._lines.clear()
         self._bytes = 0
@@ -88,3 +90,9 @@ def unpack(payload: bytes) -> Iterator[Line]:
     for line in payload.split(b"\n")[:-1]:
         number, _, rest = line.partition(b" ")
         yield Line(int(number), rest)
+
+
+def payloads(chunk: bytes, places: Iterable[int]) -> list[bytes]:
+    """Of a chunk what the lines at these places say."""
+    lines = chunk.split(b"\n")
+    return [lines[at].partition(b" ")[2] for at in places]

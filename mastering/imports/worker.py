@@ -24,7 +24,9 @@ from mastering.imports.hooking import HookCaller
 from mastering.imports.lease import LeaseLostError
 from mastering.imports.steps import Outside, take_turn
 from mastering.ledger import SERVICE
+from mastering.reconcile import turns as reconciling
 from mastering.settings import LEASE
+from mastering.store import reconciliations
 from mastering.store import runs as run_store
 from mastering.store.engine import reading, writing
 from mastering.store.outage import is_outage
@@ -88,7 +90,8 @@ class Worker:
         """Take one turn, if there is one to take; whether there was. Also what a test calls instead of waiting."""
         structlog.contextvars.bind_contextvars(worker=self.owner)
         try:
-            return take_turn(self._engine, self.owner, self._lease, Outside(self._hooks, self._stops))
+            worked = take_turn(self._engine, self.owner, self._lease, Outside(self._hooks, self._stops))
+            return worked or reconciling.take_turn(self._engine, self.owner, self._lease, self._stops)
         except LeaseLostError as lost:
             _log.warning("turn lost", run_id=str(lost))
             return True
@@ -117,4 +120,5 @@ def recover(engine: Engine) -> int:
     broken = runs.fail_stalled(engine, SERVICE, now(), all_of_them=True)
     with writing(engine) as session:
         run_store.free_leases(session)
+        reconciliations.free_leases(session)
     return broken

@@ -53,6 +53,15 @@ class Record(NamedTuple):
         return not (mode is Mode.INCREMENTAL and known is not None and known is not AccountState.ACTIVE)
 
 
+MARK = 17
+"""Bytes of a mark."""
+
+
+def mark_of(digest: bytes, *, active: bool) -> bytes:
+    """A row's digest and what it says of the account, in one: by it a line is known again that brings nothing new."""
+    return digest + (b"+" if active else b"-")
+
+
 @dataclass(frozen=True, slots=True)
 class Unusable:
     """A row that cannot be used: where it stands, why, and its external id if that much could be read."""

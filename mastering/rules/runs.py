@@ -45,6 +45,9 @@ class RunTrigger(StrEnum):
     fail = "fail"
 
 
+PULL = "PULL"
+"""The source of a run whose records are fetched from the app's connection."""
+
 _S = RunStatus
 _MOVES: dict[RunTrigger, dict[RunStatus, RunStatus]] = {
     RunTrigger.seal: {_S.RECEIVING: _S.QUEUED},

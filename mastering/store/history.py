@@ -7,9 +7,11 @@ which rules are said to have been applied depend on this (docs/decisions/0016).
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from typing import Any, NamedTuple
 
-from sqlalchemy import select
+from sqlalchemy import Row, and_, func, or_, select, tuple_
+from sqlalchemy.orm import aliased
 from sqlmodel import Session, col
 
 from mastering.store import bulk, tables
@@ -17,6 +19,12 @@ from mastering.store.locks import Lock, hold
 
 EVENT_COLUMNS = ("id", "subject", "seq", "at", "type", "run_id", "body", "values_json", "hash")
 _WAITING = "history"
+_PAGE = 2_000
+_ENDINGS: tuple[tuple[Any, str, tuple[str, ...]], ...] = (
+    (tables.User, "00u", ("user.delete", "user.erase")),
+    (tables.App, "0oa", ("app.delete",)),
+)
+"""Whose rows go: how their ids begin, and by which events they go."""
 
 
 def add(session: Session, events: Sequence[bulk.Row]) -> None:
@@ -44,3 +52,60 @@ def newest_first(session: Session, subject: str, before: int | None, limit: int)
     event = tables.HistoryEvent
     query = select(event).where(col(event.subject) == subject).order_by(col(event.seq).desc()).limit(limit)
     return list(session.execute(query if before is None else query.where(col(event.seq) < before)).scalars())
+
+
+class Ending(NamedTuple):
+    """A chain with the wrong end: whose, at which number, and what is wrong."""
+
+    subject: str
+    seq: int
+    fault: str
+
+
+def every_chain(session: Session) -> Iterator[Row[Any]]:
+    """All events there are, chain after chain, each in its order; a page at a time."""
+    event = tables.HistoryEvent
+    names = ("position", "id", "subject", "seq", "at", "type", "body", "values_json", "hash")
+    key = (col(event.subject), col(event.seq), col(event.position))  # the position, too: a place may be taken twice where there is no index
+    query = select(*(getattr(event, name) for name in names)).order_by(*key).limit(_PAGE)
+    after: tuple[Any, ...] = ("", 0, 0)
+    while rows := session.execute(query.where(tuple_(*key) > tuple_(*after))).all():
+        yield from rows
+        after = (rows[-1].subject, rows[-1].seq, rows[-1].position)
+
+
+def wrong_endings(session: Session) -> Iterator[Ending]:
+    """The chains that do not end where the row of their subject says, and those whose subject has lost its row without a word."""
+    subjects: tuple[Any, ...] = (tables.User, tables.AppUser, tables.App, tables.Org)
+    for subject in subjects:
+        yield from _cut(session, subject)
+    for subject, kind, endings in _ENDINGS:
+        yield from _orphans(session, subject, kind, endings)
+
+
+def _cut(session: Session, subject: Any) -> Iterator[Ending]:
+    last: Any = aliased(tables.HistoryEvent)
+    more: Any = aliased(tables.HistoryEvent)
+    ends_here = and_(last.subject == subject.id, last.seq == subject.history_seq)
+    goes_on = and_(more.subject == subject.id, more.seq == subject.history_seq + 1)
+    wrong = or_(and_(subject.history_seq > 0, or_(last.hash.is_(None), last.hash != subject.history_hash)), more.id.is_not(None))
+    query = select(subject.id, subject.history_seq, last.hash, more.id).select_from(subject)
+    query = query.outerjoin(last, ends_here).outerjoin(more, goes_on).where(wrong)
+    for subject_id, seq, kept, beyond in session.execute(query.execution_options(yield_per=_PAGE)):
+        if kept is None and seq > 0:
+            yield Ending(subject_id, seq, "the end of the chain is missing: this is its last event, as the row of its subject says")
+        elif beyond is not None:
+            yield Ending(subject_id, seq + 1, "the chain goes on after its last event, as the row of its subject says")
+        else:
+            yield Ending(subject_id, seq, "the last event is another one than the row of its subject says")
+
+
+def _orphans(session: Session, subject: Any, kind: str, endings: Sequence[str]) -> Iterator[Ending]:
+    """Chains without a row that do not end with the deletion of their subject."""
+    event = tables.HistoryEvent
+    name, seq = col(event.subject), col(event.seq)
+    ends = select(name.label("name"), func.max(seq).label("seq")).where(name.startswith(kind)).group_by(name).subquery()
+    query = select(name, seq).join(ends, and_(name == ends.c.name, seq == ends.c.seq)).outerjoin(subject, subject.id == name)
+    query = query.where(subject.id.is_(None), col(event.type).not_in(endings))
+    for subject_id, last in session.execute(query.execution_options(yield_per=_PAGE)):
+        yield Ending(subject_id, last, "the chain ends here without a deletion, and its subject is gone")

@@ -1,12 +1,12 @@
-"""What the import walk asks of the database: chunks of received lines, heads of accounts, counts, and the rows of a plan."""
+"""What the import walk asks of the database: chunks of received lines, counts, people by their keys, and the rows of a plan."""
 
 from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Collection, Iterator, Sequence
-from typing import Any, NamedTuple, cast
+from typing import Any, cast
 
-from sqlalchemy import ColumnElement, CursorResult, Row, delete, func, or_, select
+from sqlalchemy import ColumnElement, CursorResult, Row, delete, func, null, or_, select
 from sqlmodel import Session, col
 
 from mastering.rules.lifecycle import Status
@@ -40,30 +40,19 @@ CHANGE_COLUMNS = (
 )
 
 
-class Head(NamedTuple):
-    """As much of a known account as tells whether a record changes anything. A tuple, as a run reads one for every account."""
-
-    external_id: str
-    linked: bool
-    waiting: bool
-    released: bool
-    account: str
-    digest: bytes | None
-    linked_at: str | None
-    created: str
-    ignored: bool
-    """A reviewer ignores it, and when last heard of it was active."""
+def add_chunk(session: Session, run_id: str, seq: int, lines: int, payload: bytes, marks: bytes | None = None) -> None:
+    """Keep a piece of what a run receives, with the marks of its lines one after the other."""
+    columns = ("run_id", "seq", "lines", "marks", "payload")
+    bulk.insert(session, tables.RunChunk, columns, [(run_id, seq, lines, marks, payload)])
 
 
-_WAITS = "(situation IS NOT NULL AND NOT ignored)"
-_IGNORED = "(ignored AND situation IS NOT NULL AND situation <> 'WITHDRAWN' AND (user_id IS NOT NULL OR account = 'ACTIVE'))"
-_KNOWN = f"(user_id IS NOT NULL OR {_WAITS} OR {_IGNORED})"
-_HEAD = f"external_id, user_id IS NOT NULL, {_WAITS}, released, account, digest, linked_at, created, {_IGNORED}"
-
-
-def add_chunk(session: Session, run_id: str, seq: int, lines: int, payload: bytes) -> None:
-    """Keep a piece of what a run receives."""
-    bulk.insert(session, tables.RunChunk, ("run_id", "seq", "lines", "payload"), [(run_id, seq, lines, payload)])
+def chunk_marks(session: Session, run_id: str, *, marked: bool) -> Iterator[tuple[int, bytes | None]]:
+    """Of every piece of what a run received how many lines it has and, where `marked`, their marks, if it was kept with any."""
+    chunk, marks = tables.RunChunk, col(tables.RunChunk.marks) if marked else null()
+    query, seq = select(col(chunk.lines), marks).where(col(chunk.run_id) == run_id), 0
+    while (found := session.execute(query.where(col(chunk.seq) == seq)).one_or_none()) is not None:
+        yield found[0], found[1]
+        seq += 1
 
 
 def chunk(session: Session, run_id: str, seq: int) -> bytes | None:
@@ -78,51 +67,24 @@ def drop_chunks(session: Session, run_id: str) -> None:
     session.execute(delete(tables.RunChunk).where(col(tables.RunChunk.run_id) == run_id))
 
 
-def heads(session: Session, app_id: str, external_ids: Collection[str]) -> dict[str, Head]:
-    """The heads of an app's accounts by external id. Asked through the driver: it is the one question every record asks."""
-    connection, found = session.connection(), dict[str, Head]()
-    mark, values = bulk.mark(connection), tuple[Any, ...]()
-    for part in slices(external_ids):
-        among, values = f"= ANY({mark})", (app_id, part)  # one value, however many ids: they are neither parsed nor planned one by one
-        if connection.dialect.name == "sqlite":
-            among, values = f"IN ({', '.join([mark] * len(part))})", (app_id, *part)
-        query = f"SELECT {_HEAD} FROM app_users WHERE app_id = {mark} AND external_id {among}"
-        found.update({row[0]: Head._make(row) for row in connection.exec_driver_sql(query, values).cursor.fetchall()})
-    return found
-
-
-def count_known(session: Session, app_id: str) -> tuple[int, int]:
-    """How many accounts `known_accounts` would give, and how many of them wait."""
-    connection = session.connection()
-    query = f"SELECT COUNT(*), COUNT(CASE WHEN {_WAITS} THEN 1 END) FROM app_users WHERE app_id = {bulk.mark(connection)} AND {_KNOWN}"
-    known, waiting = connection.exec_driver_sql(query, (app_id,)).one()
-    return int(known), int(waiting)
-
-
-def known_accounts(session: Session, app_id: str) -> Iterator[Head]:
-    """Every account of an app that is linked, waits or is ignored, ascending by external id."""
-    connection = session.connection()
-    query = f"SELECT {_HEAD} FROM app_users WHERE app_id = {bulk.mark(connection)} AND {_KNOWN} ORDER BY external_id"
-    return (Head._make(row) for row in connection.exec_driver_sql(query, (app_id,), {"yield_per": 5_000}))
-
-
 def active_assignments(session: Session) -> Counter[str]:
     """Active assignments per active app, deactivated users left out: what the safeguards divide by (SPEC §8)."""
     account, user, app = tables.AppUser, tables.User, tables.App
-    query = (
+    counted = (
         select(col(account.app_id), func.count())
-        .join(user, col(user.id) == col(account.user_id))
-        .join(app, col(app.id) == col(account.app_id))
         .where(
             col(account.account) == AccountState.ACTIVE,
             ~col(account.released),
             col(account.seen_active),
-            col(user.status) != Status.DEACTIVATED,
-            col(app.status) == tables.AppStatus.ACTIVE,
+            col(account.user_id).is_not(None),
+            col(account.app_id).in_(select(col(app.id)).where(col(app.status) == tables.AppStatus.ACTIVE)),
         )
         .group_by(col(account.app_id))
     )
-    return Counter({app_id: count for app_id, count in session.execute(query)})  # noqa: C416 - a Row is not a pair to the type checker
+    gone = counted.join(user, col(user.id) == col(account.user_id)).where(col(user.status) == Status.DEACTIVATED)
+    found = Counter({app_id: count for app_id, count in session.execute(counted)})  # noqa: C416 - a Row is not a pair to the type checker
+    found.subtract({app_id: count for app_id, count in session.execute(gone)})  # noqa: C416
+    return found
 
 
 def last_event(session: Session) -> int:

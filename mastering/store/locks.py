@@ -25,6 +25,7 @@ class Lock(IntEnum):
     """Ranks, policies, mappings, org options: whoever changes them waits until every batch that was decided by them is committed."""
     HISTORY = 7_265_003
     FIRST_START = 7_265_004
+    CHECKPOINT = 7_265_005
 
 
 def hold(connection: Connection, lock: Lock) -> None:

@@ -10,7 +10,7 @@ from sqlalchemy.orm import aliased
 from sqlmodel import Session, col
 
 from mastering.rules.record import Mode
-from mastering.rules.runs import RunStatus
+from mastering.rules.runs import PULL, RunStatus
 from mastering.rules.sessions import IDENTITY_SOURCE
 from mastering.store.tables import ImportRun
 
@@ -59,6 +59,14 @@ def claim(session: Session, owner: str, now: str, until: str) -> ImportRun | Non
         session.add(run)
         session.flush()
     return run
+
+
+def under_way(session: Session, app_id: str) -> Sequence[ImportRun]:
+    """The runs of an app in earnest that have arrived or are being fetched, and have not ended, oldest first. What clients still send counts not."""
+    fetched = (col(ImportRun.status) == RunStatus.RECEIVING) & (col(ImportRun.source) == PULL)
+    not_ended = col(ImportRun.status).in_((RunStatus.QUEUED, *_IN_THE_WAY)) | fetched
+    query = select(ImportRun).where(col(ImportRun.app_id) == app_id, col(ImportRun.dry_run).is_(False), not_ended)
+    return session.execute(query.order_by(col(ImportRun.id))).scalars().all()
 
 
 def others_wait(session: Session, run_id: str, now: str) -> bool:

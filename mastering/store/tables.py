@@ -277,12 +277,16 @@ class ImportRun(SQLModel, table=True):
 
 
 class RunChunk(SQLModel, table=True):
-    """A piece of what a run received: numbered record lines, in order, as `imports.spool` packs them."""
+    """A piece of what a run received: numbered record lines, in order, as `imports.spool` packs them; and their marks.
+
+    The marks come first, so that SQLite reads them without the lines.
+    """
 
     __tablename__: ClassVar[Any] = "run_chunks"
     run_id: str = Field(primary_key=True, foreign_key="import_runs.id")
     seq: int = Field(primary_key=True)
     lines: int
+    marks: bytes | None = Field(default=None, sa_type=LargeBinary)
     payload: bytes = Field(sa_type=LargeBinary)
 
 

@@ -14,7 +14,7 @@ from sqlmodel import Session, col
 
 from mastering.rules.filters import Node
 from mastering.rules.lifecycle import Status
-from mastering.rules.people import User
+from mastering.rules.people import Hold, User
 from mastering.rules.schema import Schema
 from mastering.rules.text import fold_login, fold_name
 from mastering.store import people, tables
@@ -95,6 +95,14 @@ def ids_with_ended_holds(session: Session, at: str, limit: int) -> list[str]:
     held, until = col(tables.User.held), col(tables.User.hold_until)
     query = select(col(tables.User.id)).where(held, until <= at).order_by(until).limit(limit)
     return [row[0] for row in session.execute(query)]
+
+
+def holds(session: Session, ids: Collection[str], at: str) -> dict[str, Hold]:
+    """The holds in force at an instant, of these users."""
+    user = tables.User
+    query = select(col(user.id), col(user.hold_reason), col(user.hold_until), col(user.hold_since), col(user.hold_by)).where(col(user.held))
+    found = {row[0]: Hold(*row[1:]) for part in people.slices(ids) for row in session.execute(query.where(col(user.id).in_(part)))}
+    return {user_id: hold for user_id, hold in found.items() if hold.binds(at)}
 
 
 def _begins(text: str) -> ColumnElement[bool]:

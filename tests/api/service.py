@@ -38,6 +38,15 @@ def record(name: str, **more: Any) -> dict[str, Any]:
     return {"externalId": name, **activity, "profile": told}
 
 
+def unfired(policy: dict[str, Any]) -> dict[str, Any]:
+    """An import policy, or the capabilities that show it, without what is only shown: when it fires next."""
+    schedule = policy["importSettings"]["schedule"] if "importSettings" in policy else policy["schedule"]
+    for firing in schedule.values():
+        if isinstance(firing, dict):
+            firing.pop("next", None)
+    return policy
+
+
 @dataclass(frozen=True)
 class Service:
     """The server as one caller sees it."""

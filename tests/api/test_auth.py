@@ -2,7 +2,7 @@
 
 import pytest
 
-from api.auth import IMPORTER_MAY
+from api.auth import AUDITOR_MAY, IMPORTER_MAY
 from tests.api.service import ADMIN_TOKEN, Service, refusal
 
 
@@ -44,7 +44,7 @@ def test_an_auditor_reads_everything_and_changes_nothing(service: Service) -> No
     for path, operations in service.get("/openapi.json")["paths"].items():
         for method in operations:
             answer = auditor.ask(method.upper(), path.format_map(_Anything(there)))
-            if method == "get":
+            if method == "get" or (method.upper(), path) in AUDITOR_MAY:
                 assert answer.status_code in {200, 404}, (path, answer.text)
             else:
                 assert refusal(answer) == (403, "E0000006"), (method, path)

@@ -6,13 +6,13 @@ from typing import Any
 
 import pytest
 
-from tests.api.service import Service, causes, refusal
+from tests.api.service import Service, causes, refusal, unfired
 
 WHOLE = {
     "username": {"format": "CUSTOM", "expression": "source.userName"},
     "schedule": {
-        "full": {"cron": "0 */4 * * *", "timezone": "America/New_York"},
-        "incremental": {"cron": "*/10 * * * *", "timezone": "Europe/Berlin"},
+        "full": {"cron": "0 4 1 1 *", "timezone": "America/New_York"},
+        "incremental": {"cron": "10 5 1 2 *", "timezone": "Europe/Berlin"},
     },
     "matching": {"username": False, "email": False, "attributes": [{"app": "id", "user": "employeeNumber"}], "allowPartial": True},
     "confirmation": {"autoConfirmExact": True, "autoConfirmPartial": True, "autoConfirmNew": True, "autoActivateNew": True},
@@ -123,12 +123,15 @@ def test_what_the_policy_says_the_feature_shows(service: Service) -> None:
     app_id = service.app()
     service.policy(app_id, **WHOLE)
     shown = inbound(service, app_id)
-    assert shown["importSettings"] == {
+    for firing, mode in (("fullImport", "full"), ("incrementalImport", "incremental")):
+        told = shown["importSettings"]["schedule"][firing]["next"]
+        assert told == service.get(f"/apps/{app_id}/import-policy")["schedule"][mode]["next"]
+    assert unfired(shown)["importSettings"] == {
         "username": {"usernameFormat": "CUSTOM", "userNameExpression": "source.userName"},
         "schedule": {
             "status": "ENABLED",
-            "fullImport": {"expression": "0 */4 * * *", "timezone": "America/New_York"},
-            "incrementalImport": {"expression": "*/10 * * * *", "timezone": "Europe/Berlin"},
+            "fullImport": {"expression": "0 4 1 1 *", "timezone": "America/New_York"},
+            "incrementalImport": {"expression": "10 5 1 2 *", "timezone": "Europe/Berlin"},
         },
     }
     matching = shown["importRules"]["userCreateAndMatch"]
@@ -168,7 +171,7 @@ def test_oktas_own_example_is_understood_in_the_spelling_of_its_guide(service: S
             "importRules": {"userCreateAndMatch": {"exactMatchCriteria": "EMAIL", "autoConfirmNewUsers": True}},
         },
     )
-    policy = service.get(f"/apps/{app_id}/import-policy")
+    policy = unfired(service.get(f"/apps/{app_id}/import-policy"))
     assert policy["username"] == {"format": "CUSTOM", "expression": "source.userName"}
     assert policy["schedule"] == {"full": {"cron": "0 */4 * * *", "timezone": "America/New_York"}, "incremental": None}
     assert policy["matching"] == {"username": False, "email": True, "attributes": [], "allowPartial": False}
@@ -196,17 +199,17 @@ def test_a_schedule_that_is_disabled_rests_and_is_not_forgotten(service: Service
     app_id = service.app()
     service.policy(app_id, **WHOLE)
     shown = put_inbound(service, app_id, settings(schedule={"status": "DISABLED"}))["importSettings"]["schedule"]
-    assert (shown["status"], shown["fullImport"]["expression"]) == ("DISABLED", "0 */4 * * *")
+    assert (shown["status"], shown["fullImport"]["expression"]) == ("DISABLED", "0 4 1 1 *")
     assert service.get(f"/apps/{app_id}/import-policy")["schedule"] == {**WHOLE["schedule"], "enabled": False}  # type: ignore[dict-item]
     put_inbound(service, app_id, settings(schedule={"status": "ENABLED"}))
-    assert service.get(f"/apps/{app_id}/import-policy")["schedule"] == WHOLE["schedule"]
+    assert unfired(service.get(f"/apps/{app_id}/import-policy"))["schedule"] == WHOLE["schedule"]
 
 
 def test_a_part_of_a_schedule_is_changed_and_taken_away_by_itself(service: Service) -> None:
     app_id = service.app()
     service.policy(app_id, **WHOLE)
     put_inbound(service, app_id, settings(schedule={"fullImport": {"expression": "5 5 * * *"}, "incrementalImport": None}))
-    assert service.get(f"/apps/{app_id}/import-policy")["schedule"] == {
+    assert unfired(service.get(f"/apps/{app_id}/import-policy"))["schedule"] == {
         "full": {"cron": "5 5 * * *", "timezone": "America/New_York"},
         "incremental": None,
     }

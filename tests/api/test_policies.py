@@ -3,8 +3,9 @@
 from typing import Any
 
 import pytest
+from freezegun import freeze_time
 
-from tests.api.service import Service, causes, refusal
+from tests.api.service import Service, causes, refusal, unfired
 
 DEFAULT = {
     "username": {"format": "EMAIL", "expression": None},
@@ -18,7 +19,7 @@ DEFAULT = {
 }
 OTHER = {
     "username": {"format": "CUSTOM", "expression": "appuser.firstName + '@example.com'"},
-    "schedule": {"full": None, "incremental": {"cron": "0 * * * *", "timezone": "Europe/Berlin"}},
+    "schedule": {"full": None, "incremental": {"cron": "0 4 1 1 *", "timezone": "Europe/Berlin"}},
     "matching": {"username": False, "email": False, "attributes": [{"app": "no", "user": "employeeNumber"}], "allowPartial": True},
     "confirmation": {"autoConfirmExact": True, "autoConfirmPartial": True, "autoConfirmNew": True, "autoActivateNew": True},
     "mastering": {"enabled": True, "whenDeactivated": "SUSPEND", "reactivateSuspended": True, "reactivateDeactivated": True},
@@ -34,15 +35,37 @@ def test_a_new_app_has_the_defaults(service: Service) -> None:
 
 def test_what_is_put_is_what_is_there(service: Service) -> None:
     app_id = service.app()
-    assert service.put(f"/apps/{app_id}/import-policy", json=OTHER) == OTHER
-    assert service.get(f"/apps/{app_id}/import-policy") == OTHER
+    assert unfired(service.put(f"/apps/{app_id}/import-policy", json=OTHER)) == OTHER
+    assert unfired(service.get(f"/apps/{app_id}/import-policy")) == OTHER
+
+
+def test_a_schedule_says_when_it_fires_next_and_what_is_shown_can_be_put_back(service: Service) -> None:
+    app_id, full = service.app(), {"cron": "30 2 29 2 0", "timezone": "Europe/Berlin"}
+    with freeze_time("2026-11-25 12:00", real_asyncio=True):
+        shown = service.policy(app_id, schedule={"full": full, "incremental": {"cron": "0 * * * *"}})
+        assert shown["schedule"]["full"] == {**full, "next": "2027-02-07T01:30:00.000Z"}  # the 29th or a Sunday of February
+        assert shown["schedule"]["incremental"]["next"] == "2026-11-25T13:00:00.000Z"
+    assert service.get(f"/apps/{app_id}/import-policy") == shown
+    before = service.last_event(app_id)
+    assert service.put(f"/apps/{app_id}/import-policy", json=shown) == shown
+    assert service.last_event(app_id) == before
+
+
+def test_what_does_not_fire_says_no_next_time(service: Service) -> None:
+    app_id = service.app()
+    service.policy(app_id, **OTHER)
+    service.ask("POST", f"/apps/{app_id}/lifecycle/deactivate")
+    assert service.get(f"/apps/{app_id}/import-policy")["schedule"] == OTHER["schedule"]
 
 
 @pytest.mark.parametrize("part", sorted(DEFAULT))
 def test_a_part_that_is_left_out_goes_back_to_its_default(service: Service, part: str) -> None:
     app_id = service.app()
     service.policy(app_id, **OTHER)
-    assert service.policy(app_id, **{name: value for name, value in OTHER.items() if name != part}) == {**OTHER, part: DEFAULT[part]}
+    assert unfired(service.policy(app_id, **{name: value for name, value in OTHER.items() if name != part})) == {
+        **OTHER,
+        part: DEFAULT[part],
+    }
 
 
 def test_everybody_in_a_csv_may_be_active(service: Service) -> None:

@@ -382,3 +382,29 @@ def test_a_port_that_is_taken_stops_the_server_with_a_sentence(server: Server, t
 def serve(*arguments: str) -> subprocess.CompletedProcess[str]:
     command = [sys.executable, "-m", "mastering.cli", "serve", *arguments]
     return subprocess.run(command, cwd=ROOT, env=environment(), capture_output=True, encoding="utf-8", timeout=60, check=False)
+
+
+# -- reconciliation ---------------------------------------------------------------------------------------------------
+
+
+def test_a_reconciliation_ends_with_3_where_somebody_should_look_and_says_why(server: Server, run: Run, tmp_path: Path) -> None:
+    lenient = {"safeguard": {"enabled": False}}
+    app = server.app({**MASTER, **lenient, "mastering": {"enabled": True, "whenDeactivated": "SUSPEND"}})
+    server.http.put("/org/safeguard", json={"enabled": False}).raise_for_status()
+    assert run("import", records(tmp_path, "all.ndjson", "rita", "sam"), "--app", app).code == 0
+    assert run("reconcile", "--app", app).code == 0
+    assert run("import", records(tmp_path, "one.ndjson", "sam"), "--app", app).code == 0
+    app_id = next(each["id"] for each in server.http.get("/apps", params={"limit": 200}).json() if each["label"] == app)
+    server.http.put(f"/apps/{app_id}/import-policy", json={**MASTER, **lenient}).raise_for_status()
+    ended = run("reconcile", "--app", app)
+    assert ended.code == 3
+    assert "status_drift (1)" in ended.out
+    assert "rita@example.com" in ended.out
+    assert "Suspended → Deactivated" in ended.out
+    assert "1 differences: 1 repairable, 0 as an admin or an option wants it" in ended.out
+    server.http.put("/users/rita@example.com/hold", json={"reason": "legal hold"}).raise_for_status()
+    held = run("reconcile", "--app", app)
+    assert held.code == 0
+    assert "held until it is lifted: legal hold" in held.out
+    assert "held until it is lifted: legal hold" in run("users").out
+    server.http.put("/org/safeguard", json={}).raise_for_status()

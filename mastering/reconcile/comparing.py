@@ -1,0 +1,224 @@
+"""One batch of a reconciliation: people, accounts of nobody, or what is left, each held against the rules and its history (SPEC §12).
+
+Each batch is read in one transaction that sees one moment. First the people are compared, then their chains are streamed: every chain is
+verified, and of those who differ the events that explain it are picked out on the way. So the database is passed once, in the order of
+the key, and memory holds one batch however many people and however long their histories are.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from dataclasses import dataclass, field
+from datetime import datetime
+from itertools import groupby
+from typing import Any, cast
+
+from sqlmodel import Session
+
+from mastering.clock import wire
+from mastering.proof import verify_chain
+from mastering.remaster import load_sources
+from mastering.rules import reconciliation as rules
+from mastering.rules.claims import Claims
+from mastering.rules.decision import Action
+from mastering.rules.matching import Crowd, correlate
+from mastering.rules.people import Account, User
+from mastering.rules.plan import Change, Found, Prepared, Terms, plan_unlinked, prepare_again, stake
+from mastering.rules.policy import ImportPolicy
+from mastering.rules.profile import Sources
+from mastering.rules.reconciliation import IN_WORDS, Cause, Difference, Kind, Past, Seen
+from mastering.rules.record import Mode
+from mastering.rules.text import fold_login
+from mastering.store import catalog, people, tables
+from mastering.store import imports as import_store
+from mastering.store import reconciliations as store
+from mastering.store import users as user_store
+from mastering.store.documents import load
+from mastering.terms import terms_of
+
+AT_ONCE = 1_000
+"""People or accounts of one batch."""
+
+
+@dataclass(slots=True)
+class Batch:
+    """What one batch looked at and found, and where the next one begins; no cursor: that part is done."""
+
+    cursor: str | None = None
+    users: int = 0
+    accounts: int = 0
+    events: int = 0
+    found: list[tuple[Difference, str | None]] = field(default_factory=list)
+    """Each with the finding that was made of the same word at the time, if one was."""
+    doubtful: set[str] = field(default_factory=set)
+    """Users whose history does not verify: nothing of theirs is repaired, as nobody knows what an admin decided."""
+
+    def repairs(self, difference: Difference) -> bool:
+        """Whether a repair would do away with a difference."""
+        return difference.repairable and difference.user_id not in self.doubtful
+
+
+Part = Callable[[Session, datetime, str | None, str], Batch]
+
+
+@dataclass(frozen=True, slots=True)
+class _Options:
+    """What everybody is compared by, at one moment."""
+
+    policies: Mapping[str, ImportPolicy]
+    mastering: Mapping[str, bool]
+    sources: Sources
+    at: str
+
+    @classmethod
+    def load(cls, session: Session, now: datetime) -> _Options:
+        apps = catalog.all_apps(session)
+        policies = {app.id: catalog.policy_of(app) for app in apps}
+        active = {app.id: app.status is tables.AppStatus.ACTIVE for app in apps if policies[app.id].mastering.enabled}
+        return cls(policies, active, load_sources(session, now), wire(now))
+
+    def differences(self, user: User, past: Past) -> list[Difference]:
+        return rules.differences(self.policies, self.mastering, self.sources, user, self.at, past)
+
+
+def users(session: Session, now: datetime, app_id: str | None, after: str) -> Batch:
+    """The next people: status, profile and authority against the rules, and their histories."""
+    ids = user_store.linked_ids(session, after, AT_ONCE, app_id) if app_id else store.user_ids(session, after, AT_ONCE)
+    if not ids:
+        return Batch()
+    options = _Options.load(session, now)
+    loaded = people.users(session, ids)
+    pasts = {user.id: Past() for user in loaded.values() if options.differences(user, rules.NO_PAST)}
+    batch = Batch(cursor=ids[-1], users=len(ids), accounts=sum(len(user.links) for user in loaded.values()))
+    _verify(session, batch, {user.id: (user.history_seq, user.history_hash) for user in loaded.values()}, pasts)
+    found = [difference for user_id, past in pasts.items() for difference in options.differences(loaded[user_id], past)]
+    made = store.findings(session, pasts)
+    for difference in found:
+        if app_id in {None, difference.app_id}:
+            finding = made.get((difference.account_id or "", difference.trigger or "")) if difference.cause is Cause.obstacle_gone else None
+            batch.found.append((difference, finding))
+    batch.found.sort(key=lambda each: (each[0].user_id or "", each[0].account_id or ""))
+    return batch
+
+
+def accounts(session: Session, now: datetime, app_id: str | None, after: str) -> Batch:
+    """The next accounts that wait or were once apart: whether the next import would confirm them, and their own histories."""
+    apart = store.accounts_apart(session, app_id, after, AT_ONCE)
+    if not apart:
+        return Batch()
+    waiting = [account for account in apart if account.user_id is None and account.waits]
+    batch = Batch(cursor=apart[-1].id, accounts=len(apart))
+    pasts = {account.id: Past() for account in waiting}
+    _verify(session, batch, {account.id: (account.history_seq, account.history_hash) for account in apart}, pasts)
+    active = {app.id for app in catalog.all_apps(session) if app.status is tables.AppStatus.ACTIVE}
+    for app in sorted({account.app_id for account in waiting} & active):
+        mine = [account for account in waiting if account.app_id == app]
+        terms = terms_of(session, app, Mode.INCREMENTAL, now)
+        for account, change in _confirmed(session, terms, mine):
+            batch.found.append((_waiting(account, change, pasts[account.id]), None))
+    return batch
+
+
+def rest(session: Session, now: datetime, app_id: str | None, after: str) -> Batch:  # noqa: ARG001 - a part as the others
+    """The histories of the apps and of the org."""
+    batch = Batch()
+    heads = {subject: (seq, head) for subject, seq, head in store.heads_apart(session) if app_id in {None, subject}}
+    _verify(session, batch, heads, {})
+    return batch
+
+
+PARTS: tuple[Part, ...] = (users, accounts, rest)
+"""The parts of a reconciliation, in their order."""
+
+
+# -- history ----------------------------------------------------------------------------------------------------------
+
+
+def _verify(session: Session, batch: Batch, heads: Mapping[str, tuple[int, bytes]], pasts: Mapping[str, Past]) -> None:
+    """Verify these chains against their heads, noting each that is broken, and fill the pasts on the way."""
+    unseen = dict(heads)
+    for subject, events in groupby(store.chains(session, heads), key=lambda event: event.subject):
+        _check(batch, subject, unseen.pop(subject), events, pasts.get(subject))
+    for subject, head in unseen.items():
+        _check(batch, subject, head, (), None)
+
+
+def _check(batch: Batch, subject: str, head: tuple[int, bytes], events: Iterable[store.Event], past: Past | None) -> None:
+    last: list[store.Event] = []
+
+    def told() -> Iterator[Any]:
+        for event in events:
+            last[:] = [event]
+            batch.events += 1
+            yield event
+            if past is not None:
+                _see(past, event)
+
+    broken = verify_chain(cast("Iterable[tables.HistoryEvent]", told()), head)
+    if broken is None:
+        return
+    batch.doubtful.add(subject)
+    batch.found.append(
+        (
+            Difference(
+                kind=Kind.history_broken,
+                cause=Cause.chain_broken,
+                detail=f"{IN_WORDS[Cause.chain_broken]}: {subject}, event {broken.seq}: {broken.fault}",
+                user_id=subject if subject.startswith("00u") else None,
+                account_id=subject if subject.startswith("0ua") else None,
+                app_id=subject if subject.startswith("0oa") else None,
+                event_id=last[0].id if last else None,
+            ),
+            None,
+        )
+    )
+
+
+def _see(past: Past, event: store.Event) -> None:
+    body = load(event.body)
+    by_hand = "run" not in body and "rule" not in body and body["actor"]["type"] == "token"
+    written = load(event.values_json).get("attributes", ()) if event.values_json else ()
+    past.see(Seen(event.id, event.seq, by_hand), event.type, body, written)
+
+
+# -- the queue --------------------------------------------------------------------------------------------------------
+
+
+def _confirmed(session: Session, terms: Terms, waiting: list[Account]) -> Iterator[tuple[Account, Change]]:
+    """Those of an app's waiting accounts that its next run would link, or make a user of."""
+    ready = [(account, prepared) for account in waiting if isinstance(prepared := prepare_again(terms, account), Prepared)]
+    directory = import_store.Directory(session, terms.policy.matching)
+    crowd = Crowd(directory.find([prepared.keys for _, prepared in ready]))
+    holders = directory.holders({fold_login(prepared.login) for _, prepared in ready})
+    matches = [correlate(terms.policy.matching, prepared.keys, crowd.near(prepared.keys)) for _, prepared in ready]
+    known = people.users(session, {user_id for match in matches for user_id in match.user_ids})
+    claims, rows = Claims(), list[tuple[Account, Change]]()
+    for number, ((account, prepared), match) in enumerate(zip(ready, matches, strict=True)):
+        found = Found(match, known, holders.get(fold_login(prepared.login)))
+        change = plan_unlinked(terms, prepared, account, found)
+        stake(claims, number, change, prepared, found)
+        rows.append((account, change))
+    lost = claims.losers()
+    for number, (account, change) in enumerate(rows):
+        if number not in lost and change.decision.action in {Action.link, Action.create}:
+            yield account, change
+
+
+def _waiting(account: Account, change: Change, past: Past) -> Difference:
+    linking = change.decision.action is Action.link
+    seen = past.words.get(account.id) or past.begun
+    what = f"link it to {change.login}" if linking else f"create {change.login}"
+    return Difference(
+        kind=Kind.waiting_matches,
+        cause=Cause.would_be_confirmed,
+        detail=f"the account {account.external_id} waits as {account.situation}: {IN_WORDS[Cause.would_be_confirmed]}, and {what}",
+        app_id=account.app_id,
+        user_id=change.user_id,
+        account_id=account.id,
+        external_id=account.external_id,
+        login=change.login,
+        expected={"action": change.decision.action.value, "situation": change.decision.situation.value},
+        actual={"action": Action.wait.value, "situation": account.situation},
+        trigger=change.decision.trigger,
+        event_id=seen.id if seen else None,
+    )

@@ -1,0 +1,73 @@
+"""What people and schedules do to a reconciliation: ask for it, and read what it found."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from datetime import datetime
+
+from sqlalchemy import Engine
+from sqlmodel import Session
+
+from mastering.clock import wire
+from mastering.errors import NotFound
+from mastering.ids import new_id
+from mastering.ledger import Actor, Ledger
+from mastering.rules.reconciliation import PassStatus
+from mastering.store import catalog
+from mastering.store import reconciliations as store
+from mastering.store.documents import dump, load
+from mastering.store.engine import reading, writing
+
+ON_DEMAND = "ON_DEMAND"
+SCHEDULE = "SCHEDULE"
+
+
+def start(
+    engine: Engine, actor: Actor, now: datetime, *, app_id: str | None = None, repair: bool = False, source: str = ON_DEMAND
+) -> store.Reconciliation:
+    """Ask for a reconciliation of everybody, or of one app's people; a worker carries it out. Raises `NotFound`."""
+    with writing(engine) as session:
+        org = catalog.org(session, lock=True)
+        if app_id is not None and catalog.app(session, app_id) is None:
+            raise NotFound(f"Not found: Resource not found: {app_id} (AppInstance)")
+        row = store.Reconciliation(
+            id=new_id("rec"),
+            app_id=app_id,
+            repair=repair,
+            source=source,
+            status=PassStatus.QUEUED,
+            started_by=dump(actor.document()),
+            created=wire(now),
+        )
+        session.add(row)
+        ledger = Ledger(session, now, actor)
+        ledger.note(org, "reconciliation.start", {"reconciliation": row.id, "appId": app_id, "repair": repair, "source": source})
+        ledger.flush()
+        session.add(org)
+    return row
+
+
+def read(engine: Engine, reconciliation_id: str) -> store.Reconciliation:
+    """A reconciliation as it stands; raises `NotFound`."""
+    with reading(engine) as session:
+        return get(session, reconciliation_id)
+
+
+def page(engine: Engine, after: str | None, limit: int) -> Sequence[store.Reconciliation]:
+    """The next reconciliations, newest first."""
+    with reading(engine) as session:
+        return store.page(session, after, limit)
+
+
+def get(session: Session, reconciliation_id: str) -> store.Reconciliation:
+    """A reconciliation; raises `NotFound`."""
+    row = session.get(store.Reconciliation, reconciliation_id)
+    if row is None:
+        raise NotFound(f"Not found: Resource not found: {reconciliation_id} (Reconciliation)")
+    return row
+
+
+def starter(row: store.Reconciliation) -> Actor:
+    """Who asked for a reconciliation, as the one who acts in it."""
+    document = load(row.started_by)
+    return Actor(document["type"], document["id"], document["name"])

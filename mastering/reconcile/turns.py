@@ -1,0 +1,159 @@
+"""One turn of a reconciliation: its next batches, each in one transaction with its differences and the cursor (DESIGN.md, background work).
+
+It is leased and fenced like an import run and carried on by the same workers, when no import waits. A turn lasts a second, so that an
+import that comes meanwhile waits no longer than that. Who takes it over goes on behind the last committed batch.
+"""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Callable
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+
+import structlog
+from sqlalchemy import Engine
+from sqlmodel import Session
+
+from mastering.clock import now as clock_now
+from mastering.clock import wire
+from mastering.ledger import Ledger
+from mastering.reconcile.comparing import PARTS, Batch
+from mastering.reconcile.passes import starter
+from mastering.rules.reconciliation import PASS_ENDED, Difference, PassStatus, PassTrigger, next_pass_status
+from mastering.store import bulk, catalog
+from mastering.store import reconciliations as store
+from mastering.store.documents import dump, load
+from mastering.store.engine import reading, writing
+from mastering.store.locks import LOCKED, let_go_after
+from mastering.store.outage import is_outage
+
+TURN = timedelta(seconds=1)
+"""How long a reconciliation goes on before imports have their turn."""
+_log = structlog.get_logger("mastering.worker")
+
+
+class _LostError(Exception):
+    """The reconciliation is another worker's by now."""
+
+
+@dataclass(frozen=True, slots=True)
+class _Claim:
+    """One claim of one reconciliation, for `length` from each batch."""
+
+    engine: Engine
+    id: str
+    owner: str
+    fence: int
+    length: timedelta
+
+    def hold(self, session: Session) -> store.Reconciliation:
+        """The reconciliation, locked and leased for longer; raises `_LostError` if it is somebody else's by now."""
+        let_go_after(session, self.length)
+        row = session.get(store.Reconciliation, self.id, with_for_update=LOCKED)
+        if row is None or (row.owner, row.fence) != (self.owner, self.fence) or row.status in PASS_ENDED:
+            raise _LostError(self.id)
+        row.lease_until = wire(clock_now() + self.length)
+        session.add(row)
+        return row
+
+
+def take_turn(engine: Engine, owner: str, length: timedelta, stopping: Callable[[], bool]) -> bool:
+    """Claim the next reconciliation and carry it on for a second; whether there was one. One that cannot go on fails with a sentence."""
+    now = clock_now()
+    with reading(engine) as session:
+        if not store.waits(session, wire(now)):
+            return False
+    with writing(engine) as session:
+        row = store.claim(session, owner, wire(now), wire(now + length))
+        if row is None:
+            return False
+        if row.status is PassStatus.QUEUED:
+            row.status = next_pass_status(row.status, PassTrigger.compare)
+    claim = _Claim(engine, row.id, owner, row.fence, length)
+    try:
+        _carry_on(claim, row, now + TURN, stopping)
+    except _LostError:
+        _log.warning("reconciliation lost", reconciliation_id=row.id)
+    except Exception as fault:
+        if is_outage(fault):
+            raise
+        _log.exception("reconciliation failed", reconciliation_id=row.id)
+        _fail(claim, f"The reconciliation could not go on: {type(fault).__name__}; the server's log has the details")
+    return True
+
+
+def _carry_on(claim: _Claim, row: store.Reconciliation, until: datetime, stopping: Callable[[], bool]) -> None:
+    """Batch after batch until the last part is done, the turn is over, or the worker is to stop."""
+    part, cursor = row.part, row.cursor
+    while part < len(PARTS):
+        now = clock_now()
+        if now >= until or stopping():
+            with writing(claim.engine) as session:
+                mine = claim.hold(session)
+                mine.owner, mine.lease_until = None, None
+            return
+        with reading(claim.engine) as session:
+            batch = PARTS[part](session, now, row.app_id, cursor)
+        part, cursor = (part, batch.cursor) if batch.cursor is not None else (part + 1, "")
+        with writing(claim.engine) as session:
+            _keep(session, claim.hold(session), batch, part, cursor)
+    _complete(claim)
+
+
+def _keep(session: Session, row: store.Reconciliation, batch: Batch, part: int, cursor: str) -> None:
+    store.add_differences(session, [_row(row.id, row.found + number, batch, *found) for number, found in enumerate(batch.found, 1)])
+    counts = Counter(load(row.counts))
+    for difference, _ in batch.found:
+        counts[difference.kind.value] += 1
+        counts["repairable" if batch.repairs(difference) else "respected" if difference.respected else "reported"] += 1
+    row.counts, row.found = dump(dict(sorted(counts.items()))), row.found + len(batch.found)
+    row.users, row.accounts, row.events = row.users + batch.users, row.accounts + batch.accounts, row.events + batch.events
+    row.part, row.cursor = part, cursor
+
+
+def _row(reconciliation_id: str, seq: int, batch: Batch, difference: Difference, finding_id: str | None) -> bulk.Row:
+    return (
+        reconciliation_id,
+        seq,
+        difference.kind.value,
+        difference.cause.value,
+        difference.detail,
+        difference.app_id,
+        difference.user_id,
+        difference.account_id,
+        difference.external_id,
+        difference.login,
+        dump(difference.expected),
+        dump(difference.actual),
+        difference.trigger.value if difference.trigger else None,
+        batch.repairs(difference),
+        difference.event_id,
+        finding_id,
+    )
+
+
+def _complete(claim: _Claim) -> None:
+    now = clock_now()
+    with writing(claim.engine) as session:
+        row = claim.hold(session)
+        row.status = next_pass_status(row.status, PassTrigger.complete)
+        _end(session, row, now, "reconciliation.completed")
+
+
+def _fail(claim: _Claim, error: str) -> None:
+    now = clock_now()
+    with writing(claim.engine) as session:
+        row = claim.hold(session)
+        row.status, row.error = next_pass_status(row.status, PassTrigger.fail), error
+        _end(session, row, now, "reconciliation.failed")
+
+
+def _end(session: Session, row: store.Reconciliation, now: datetime, kind: str) -> None:
+    row.completed, row.lease_until = wire(now), None
+    org = catalog.org(session, lock=True)
+    ledger = Ledger(session, now, starter(row))
+    told = {"reconciliation": row.id, "users": row.users, "found": row.found, "counts": load(row.counts)}
+    ledger.note(org, kind, told | ({"error": row.error} if row.error else {}))
+    ledger.flush()
+    session.add_all([org, row])

@@ -1,0 +1,272 @@
+"""A reconciliation finds what differs from the rules, says why and since when, and changes nothing (SPEC §12)."""
+
+from __future__ import annotations
+
+from collections import Counter
+from typing import Any
+
+import pytest
+from sqlalchemy import select, update
+from sqlmodel import col
+
+from mastering import assignments, holds
+from mastering.catalog import ranks
+from mastering.clock import now
+from mastering.errors import NotFound
+from mastering.holds import Terms
+from mastering.reconcile import comparing, passes
+from mastering.rules.policy import Confirmation, Mastering, WhenDeactivated
+from mastering.store import people, tables
+from mastering.store import reconciliations as store
+from mastering.store.documents import dump, load
+from mastering.store.engine import reading, writing
+from tests.walks.imports_world import ADMIN, CONFIRM_ALL, World, calm, master, person
+
+NOTHING = master(WhenDeactivated.DO_NOTHING)
+
+
+def reconcile(org: World, app_id: str | None = None, *, repair: bool = False) -> store.Reconciliation:
+    """Ask for a reconciliation and work it off."""
+    row = passes.start(org.engine, ADMIN, now(), app_id=app_id, repair=repair)
+    org.work()
+    return passes.read(org.engine, row.id)
+
+
+def found(org: World, row: store.Reconciliation) -> list[store.Difference]:
+    with reading(org.engine) as session:
+        return list(store.difference_page(session, row.id, 0, 1_000))
+
+
+def told(org: World, row: store.Reconciliation) -> list[tuple[str, str, str | None, bool]]:
+    """Of each difference: kind, cause, what would be fired, and whether a repair would do it."""
+    return [(each.kind, each.cause, each.trigger, each.repairable) for each in found(org, row)]
+
+
+def event_of(org: World, difference: store.Difference) -> str:
+    """The type of the event that a difference goes back to."""
+    with reading(org.engine) as session:
+        query = select(col(tables.HistoryEvent.type)).where(col(tables.HistoryEvent.id) == difference.event_id)
+        return str(session.execute(query).scalar_one())
+
+
+def behind(org: World, table: Any, row_id: str, **values: Any) -> None:
+    """Change a row behind the program's back."""
+    with writing(org.engine) as session:
+        session.execute(update(table).where(col(table.id) == row_id).values(**values))
+
+
+def test_where_everything_follows_nothing_is_found_and_nothing_is_changed(org: World) -> None:
+    hr = org.app("HR", calm(mastering=master(suspended=True, deactivated=True)))
+    org.send(hr, [person("E1"), person("E2"), person("E3")])
+    org.delta(hr, [person("E2", active=False)])
+    with reading(org.engine) as session:
+        before = people.users(session, [org.user_of(hr, f"E{number}").id for number in (1, 2, 3)])
+    row = reconcile(org)
+    assert (row.status, row.found, row.users, row.accounts, found(org, row)) == ("COMPLETED", 0, 3, 3, [])
+    with reading(org.engine) as session:
+        assert people.users(session, before) == before
+
+
+def test_a_leaver_whom_a_changed_option_would_deactivate_is_found_with_the_event_of_the_word(org: World) -> None:
+    hr = org.app("HR", calm(mastering=master(WhenDeactivated.SUSPEND)))
+    org.send(hr, [person("E1")])
+    org.delta(hr, [person("E1", active=False)])
+    assert org.user_of(hr, "E1").status == "SUSPENDED"
+    org.set_policy(hr, calm())
+    row = reconcile(org)
+    (drift,) = found(org, row)
+    assert told(org, row) == [("status_drift", "not_followed", "deactivate", True)]
+    assert (load(drift.expected), load(drift.actual)) == ({"status": "DEACTIVATED"}, {"status": "SUSPENDED"})
+    assert event_of(org, drift) == "user.suspend"
+    assert "E1 is inactive" in drift.detail
+    assert org.user_of(hr, "E1").status == "SUSPENDED"
+
+
+def test_an_admins_suspension_of_a_person_who_is_active_everywhere_is_listed_and_not_repaired(org: World) -> None:
+    hr = org.app("HR", calm(mastering=master(suspended=True)))
+    org.send(hr, [person("E1")])
+    org.act(org.user_of(hr, "E1").id, "suspend")
+    row = reconcile(org)
+    assert told(org, row) == [("status_drift", "admins_decision", None, False)]
+    assert event_of(org, found(org, row)[0]) == "user.suspend"
+
+
+def test_an_admins_activation_after_the_masters_word_is_respected(org: World) -> None:
+    hr = org.app("HR", calm())
+    org.send(hr, [person("E1")])
+    org.delta(hr, [person("E1", active=False)])
+    org.act(org.user_of(hr, "E1").id, "activate")
+    row = reconcile(org)
+    assert told(org, row) == [("status_drift", "admins_decision", None, False)]
+    assert event_of(org, found(org, row)[0]) == "user.activate"
+
+
+def test_the_masters_word_after_an_admins_move_counts_again(org: World) -> None:
+    hr = org.app("HR", calm(mastering=master(WhenDeactivated.SUSPEND)))
+    org.send(hr, [person("E1")])
+    user = org.user_of(hr, "E1").id
+    org.act(user, "suspend")
+    org.act(user, "unsuspend")
+    org.delta(hr, [person("E1", active=False)])
+    org.set_policy(hr, calm())
+    assert told(org, reconcile(org)) == [("status_drift", "not_followed", "deactivate", True)]
+
+
+def test_a_hold_is_respected_and_its_end_leaves_a_word_that_can_be_repaired(org: World) -> None:
+    hr = org.app("HR", calm())
+    org.send(hr, [person("E1")])
+    user = org.user_of(hr, "E1").id
+    holds.set_hold(org.engine, ADMIN, now(), user, Terms("legal hold", None))
+    org.delta(hr, [person("E1", active=False)])
+    first = reconcile(org)
+    assert told(org, first) == [("status_drift", "held_by_admin", None, False)]
+    assert event_of(org, found(org, first)[0]) == "user.hold.set"
+    holds.lift_hold(org.engine, ADMIN, now(), user)
+    second = reconcile(org)
+    assert told(org, second) == [("status_drift", "obstacle_gone", "deactivate", True)]
+    assert event_of(org, found(org, second)[0]) == "finding.made"
+    assert found(org, second)[0].finding_id is not None
+
+
+def test_a_lower_masters_word_is_listed_and_not_repaired_until_it_has_authority(org: World) -> None:
+    hr, ad = org.app("HR", calm(mastering=NOTHING)), org.app("AD", calm())
+    for app_id in (hr, ad):
+        org.send(app_id, [person("E1")])
+    org.delta(ad, [person("E1", active=False)])
+    assert told(org, reconcile(org)) == [("status_drift", "not_authority", None, False)]
+    ranks.reorder(org.engine, ADMIN, now(), [ad, hr])
+    assert told(org, reconcile(org)) == [("status_drift", "obstacle_gone", "deactivate", True)]
+
+
+def test_a_return_that_a_switch_stopped_is_expected_when_the_switch_is_on_and_an_active_account_alone_is_not(org: World) -> None:
+    hr = org.app("HR", calm())
+    org.send(hr, [person("E1"), person("E2")])
+    org.delta(hr, [person("E1", active=False)])
+    org.delta(hr, [person("E1", active=True)])
+    assert told(org, reconcile(org)) == [("status_drift", "switch_off", None, False)]
+    org.set_policy(hr, calm(mastering=master(deactivated=True)))
+    assert told(org, reconcile(org)) == [("status_drift", "obstacle_gone", "reactivate", True)]
+
+
+def test_who_left_by_a_master_that_gave_him_up_is_not_expected_back_because_the_next_one_says_active(org: World) -> None:
+    hr, ad = org.app("HR", calm()), org.app("AD", calm(mastering=master(deactivated=True)))
+    for app_id in (hr, ad):
+        org.send(app_id, [person("E1")])
+    org.delta(hr, [person("E1", active=False)])
+    assignments.unassign(org.engine, ADMIN, now(), hr, org.user_of(ad, "E1").id)
+    assert told(org, reconcile(org)) == [("status_drift", "active_all_along", None, False)]
+
+
+def test_a_profile_that_is_not_what_its_master_says_is_found_attribute_by_attribute(org: World) -> None:
+    hr = org.app("HR", calm())
+    org.send(hr, [person("E1", department="Sales")])
+    user = org.user_of(hr, "E1")
+    behind(org, tables.User, user.id, profile=dump({**user.profile, "department": "IT"}))
+    row = reconcile(org)
+    (drift,) = found(org, row)
+    assert told(org, row) == [("attribute_drift", "profile_differs", None, True)]
+    assert (load(drift.expected), load(drift.actual)) == ({"department": "Sales"}, {"department": "IT"})
+    assert event_of(org, drift) == "user.create"
+
+
+def test_who_has_no_authority_any_more_is_found_with_the_reason(org: World) -> None:
+    hr = org.app("HR", calm(mastering=NOTHING))
+    org.send(hr, [person("E1"), person("E2")])
+    org.delta(hr, [person("E1", active=False)])
+    assignments.unassign(org.engine, ADMIN, now(), hr, org.user_of(hr, "E2").id)
+    lost = Counter(each[:2] for each in told(org, reconcile(org)))
+    assert lost == {("missing_authority", "released"): 1, ("missing_authority", "admins_decision"): 1}
+
+
+def test_an_app_that_never_mastered_anybody_is_missed_by_nobody(org: World) -> None:
+    plain = org.app("Chat", calm(mastering=Mastering(enabled=False)))
+    org.send(plain, [person("E1")])
+    assert told(org, reconcile(org)) == []
+
+
+def test_a_waiting_record_that_the_next_import_would_confirm_is_found(org: World) -> None:
+    hr = org.app("HR", calm(confirmation=Confirmation()))
+    org.by_hand("e1")
+    org.send(hr, [person("E1"), person("E2")])
+    assert told(org, reconcile(org)) == []
+    org.set_policy(hr, calm(confirmation=CONFIRM_ALL))
+    row = reconcile(org)
+    assert sorted(load(each.expected)["action"] for each in found(org, row)) == ["create", "link"]
+    assert {each.cause for each in found(org, row)} == {"would_be_confirmed"}
+    assert all(each.event_id for each in found(org, row))
+
+
+@pytest.mark.parametrize("how", ["altered", "removed", "cut"])
+def test_a_history_that_does_not_verify_is_found_and_nothing_of_that_person_is_repaired(org: World, how: str) -> None:
+    hr = org.app("HR", calm(mastering=master(WhenDeactivated.SUSPEND)))
+    org.send(hr, [person("E1"), person("E2")])
+    org.delta(hr, [person("E1", active=False)])
+    org.set_policy(hr, calm())
+    first, *_, last = org.events(org.user_of(hr, "E1").id)
+    with writing(org.engine) as session:
+        if how == "altered":
+            changed = update(tables.HistoryEvent).where(col(tables.HistoryEvent.id) == first.id)
+            session.execute(changed.values(body=first.body.replace("user.create", "user.update")))
+        else:
+            session.delete(session.get_one(tables.HistoryEvent, (last if how == "cut" else first).position))
+    row = reconcile(org)
+    assert [each[:2] for each in told(org, row)] == [("history_broken", "chain_broken"), ("status_drift", "not_followed")]
+    assert not any(each.repairable for each in found(org, row))
+
+
+def test_of_one_app_only_its_own_differences_are_told(org: World) -> None:
+    hr, ad = org.app("HR", calm(mastering=NOTHING)), org.app("AD", calm())
+    for app_id in (hr, ad):
+        org.send(app_id, [person("E1")])
+    org.delta(ad, [person("E1", active=False)])
+    assert told(org, reconcile(org, hr)) == []
+    assert len(told(org, reconcile(org, ad))) == 1
+    with pytest.raises(NotFound):
+        passes.start(org.engine, ADMIN, now(), app_id="0oaNobody")
+
+
+def test_a_reconciliation_that_another_worker_takes_over_goes_on_behind_the_last_batch(org: World, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(comparing, "AT_ONCE", 2)
+    hr = org.app("HR", calm(mastering=master(WhenDeactivated.SUSPEND)))
+    org.send(hr, [person(f"E{number}") for number in range(7)])
+    org.delta(hr, [person(f"E{number}", active=False) for number in range(7)])
+    org.set_policy(hr, calm())
+    row = passes.start(org.engine, ADMIN, now())
+    calls, batch = [0], comparing.users
+
+    def dies(*args: Any) -> comparing.Batch:
+        calls[0] += 1
+        if calls[0] == 3:
+            raise KeyboardInterrupt
+        return batch(*args)
+
+    monkeypatch.setattr("mastering.reconcile.turns.PARTS", (dies, *comparing.PARTS[1:]))
+    with pytest.raises(KeyboardInterrupt):
+        org.worker.turn()
+    other = World(org.engine)
+    assert not other.worker.turn(), "the lease is the first one's"
+    with writing(org.engine) as session:
+        session.execute(update(store.Reconciliation).values(lease_until="2000-01-01T00:00:00.000Z"))
+    other.work()
+    done = passes.read(org.engine, row.id)
+    assert (done.status, done.found, done.users) == ("COMPLETED", 7, 7)
+    assert len({each.user_id for each in found(org, done)}) == 7
+    assert [each.seq for each in found(org, done)] == list(range(1, 8))
+
+
+def test_a_reconciliation_that_cannot_go_on_fails_with_a_sentence(org: World, monkeypatch: pytest.MonkeyPatch) -> None:
+    def broken(*_: Any) -> comparing.Batch:
+        raise ZeroDivisionError
+
+    monkeypatch.setattr("mastering.reconcile.turns.PARTS", (broken,))
+    row = reconcile(org)
+    assert row.status == "FAILED"
+    assert "could not go on: ZeroDivisionError" in (row.error or "")
+    assert org.events("00oMastering00000001")[-1].type == "reconciliation.failed"
+
+
+def test_the_beginning_and_the_end_are_in_the_history_of_the_org(org: World) -> None:
+    row = reconcile(org)
+    started, ended = org.events("00oMastering00000001")[-2:]
+    assert [started.type, ended.type] == ["reconciliation.start", "reconciliation.completed"]
+    assert load(ended.body)["reconciliation"] == row.id
