@@ -26,6 +26,20 @@ def test_the_walkthrough_runs_as_it_stands_and_ends_with_who_decided_what_and_wh
     assert newest["facts"]["situation"] == "WENT_MISSING"
 
 
+def test_the_page_on_why_tells_who_decided_who_could_have_prevented_it_and_what_would_confirm(tmp_path: Path) -> None:
+    _, _, left, held, waits, told = page.run("why.md", tmp_path)
+    assert "jane@example.com  Active → Deactivated" in left
+    assert "the import imp" in left
+    prevented = left[left.index("What would have prevented it") :]
+    assert "an admin hold on the user → status stays Active" in prevented
+    assert "HR ranked 2 instead of 1 → status stays Active" in prevented
+    assert "the app's safeguard at 49 % or less: the import ended 1 of 2 assignments" in prevented
+    assert "not followed, because an admin hold keeps the status as it is" in held
+    assert "no admin hold on the user → Deactivated" in held[held.index("What would have made it come out differently") :]
+    assert "AD: “auto-confirm partial matches” on → linked to bob@example.com" in waits[waits.index("What would confirm it") :]
+    assert json.loads(told)["wouldChange"][0]["distance"] == 1
+
+
 def test_the_page_on_the_sdk_does_the_whole_job_with_nothing_but_the_sdk(tmp_path: Path) -> None:
     *_, printed = page.run("okta-sdk.md", tmp_path)
     (told,) = [text for kind, text in page.blocks("okta-sdk.md") if kind == "text"]
@@ -33,7 +47,10 @@ def test_the_page_on_the_sdk_does_the_whole_job_with_nothing_but_the_sdk(tmp_pat
 
 
 def test_the_page_on_reconciliation_finds_what_has_drifted_and_respects_what_an_admin_wants(tmp_path: Path) -> None:
-    _, told, over_http = page.run("reconciliation.md", tmp_path)[:3]
+    _, told, over_http, repaired, after, nightly = page.run("reconciliation.md", tmp_path)[:6]
+    assert ("COMPLETED" in repaired, "deactivate" in repaired) == (True, True)
+    assert [json.loads(line)["status"] for line in after.replace("}{", "}\n{").splitlines()] == ["DEPROVISIONED", "SUSPENDED"]
+    assert json.loads(nightly)["next"] is not None
     assert "ada@example.com" in told
     assert "Suspended → Deactivated" in told
     assert "3 differences: 1 repairable, 2 as an admin or an option wants it" in told

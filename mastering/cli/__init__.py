@@ -7,7 +7,9 @@
 `changes`, `approve`, `cancel`        what to do about an import that is held
 `reconcile`                           what is not as the rules expect, and why
 `users`, `history`, `review`, `apps`  who is there, what happened, who waits, where they come from
-`checkpoint`, `verify`                sign what the history is; whether it is still what it was, straight in the database
+`export`, `checkpoint`                the whole history as a file, and a signed statement of what it is
+`verify`                              whether the history is still what it was, straight in the database
+`why`                                 why something happened to somebody, and what would have changed it
 `token`                               access tokens, straight in the database
 `demo`                                a made-up company on a server of its own, to look at
 ====================================  ======================================================================================
@@ -28,6 +30,7 @@ from mastering.cli.exits import Exit, Stop
 from mastering.cli.reconcile import reconcile
 from mastering.cli.serve import serve
 from mastering.cli.terminal import tell
+from mastering.cli.why import why
 from mastering.cli.worker import health, worker
 from mastering.errors import MasteringError
 
@@ -52,6 +55,8 @@ _app.command("users")(people.users)
 _app.command("history")(people.history)
 _app.command("review")(people.review)
 _app.command("apps")(people.apps)
+_app.command("export")(proof.export)
+_app.command("why")(why)
 _app.command("checkpoint")(proof.checkpoint)
 _app.command("verify")(proof.verify)
 _app.add_typer(tokens.commands, name="token")

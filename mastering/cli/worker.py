@@ -72,6 +72,7 @@ def _work(settings: Settings) -> None:
     from mastering.connections import Peers
     from mastering.connectors.outbound import Door
     from mastering.imports.hooking import HookCaller
+    from mastering.imports.puller import Puller
     from mastering.imports.worker import Worker, recover
     from mastering.provisioning import deliverer as deliveries
     from mastering.schedule import Ticker
@@ -90,9 +91,12 @@ def _work(settings: Settings) -> None:
                 deliveries.recover(engine)
             vault = open_vault(settings.secret_key, settings.data_dir)
             working, ticker = Worker(engine, HookCaller(vault, door), settings.lease), Ticker(engine, vault=vault)
-            deliverer = deliveries.Deliverer(engine, Peers(engine, vault, door).open, vault, settings.lease)
+            peers = Peers(engine, vault, door)
+            deliverer = deliveries.Deliverer(engine, peers.open, vault, settings.lease)
+            puller = Puller(engine, peers, settings.lease, sealed=working.wake)
             _give_sign(settings.data_dir, working)
             working.start()
+            puller.start()
             deliverer.start()
             ticker.start()
             tell(f"Working as {working.owner}. Stop it with Ctrl-C")
@@ -100,6 +104,7 @@ def _work(settings: Settings) -> None:
                 with suppress(Stop):  # a disk that is full by now is no reason to leave
                     _give_sign(settings.data_dir, working)
             ticker.stop()
+            puller.stop()
             working.stop()
             deliverer.stop()
             (settings.data_dir / SIGN_OF_LIFE).unlink(missing_ok=True)

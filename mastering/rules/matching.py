@@ -10,7 +10,7 @@ judges whether a returning record matches its own user.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from enum import StrEnum
 from typing import NamedTuple
 
@@ -41,6 +41,8 @@ class Match(NamedTuple):
 
     kind: Kind
     user_ids: tuple[str, ...] = ()
+    beaten: tuple[str, ...] = ()
+    """Users who would have matched in part, were no other an exact match; ids ascending."""
 
 
 NO_MATCH = Match(Kind.NONE)
@@ -82,12 +84,18 @@ def correlate(matching: Matching, record: Keys, found: Iterable[tuple[str, Keys]
     users = dict(found)
     exact = [user_id for user_id, keys in users.items() if is_exact(matching, record, keys)]
     if exact:
-        return Match(Kind.EXACT, tuple(sorted(exact)))
+        return Match(Kind.EXACT, tuple(sorted(exact)), _beaten(matching, record, users, exact))
     if matching.allow_partial and record.name is not None:
         partial = [user_id for user_id, keys in users.items() if keys.name == record.name]
         if partial:
             return Match(Kind.PARTIAL, tuple(sorted(partial)))
     return NO_MATCH
+
+
+def _beaten(matching: Matching, record: Keys, users: Mapping[str, Keys], exact: Sequence[str]) -> tuple[str, ...]:
+    if not matching.allow_partial or record.name is None or len(users) == len(exact):
+        return ()
+    return tuple(sorted(user_id for user_id, keys in users.items() if keys.name == record.name and user_id not in exact))
 
 
 def _folded(value: Value) -> str | None:

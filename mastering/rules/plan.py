@@ -18,7 +18,7 @@ A change's `effect` is what applying it writes, and nothing else is written:
 ``wait``       situation, reason and candidates of a row that waits for review; null for one that leaves the queue
 ``unheeded``   a word that was heard and not followed: the trigger it asked for, and why it was not fired
 ``successor``  the next master's account, whose profile is mapped as ``new``; without that, its next record is looked at again
-``facts``      what the reaction tables saw of the person, for the history
+``facts``      what the reaction tables saw of the person, or what stands in the way of a match, for the history
 ``hook``       what the import inline hook said of the record, or how it failed (`hooked`)
 =============  ===============================================================================================
 """
@@ -79,7 +79,7 @@ class Effect(TypedDict, total=False):
     wait: dict[str, Any] | None
     unheeded: tuple[str, str] | None
     successor: str
-    facts: dict[str, bool]
+    facts: dict[str, Any]
     hook: dict[str, Any]
 
 
@@ -448,7 +448,19 @@ def plan_unlinked(terms: Terms, prepared: Prepared, account: Account | None, fou
         _wait(change, obstacle or situation.value.lower())
     elif change.decision.action is Action.create:
         change.effect["create"] = prepared.mapped
+    if obstacle is not None or found.match.beaten:
+        _note_rivals(change, found, obstacle)
     return change
+
+
+def _note_rivals(change: Change, found: Found, obstacle: str | None) -> None:
+    """Who else was considered, and what a conflict hides: how well its candidate matches, and who has the login (SPEC §13)."""
+    told: dict[str, Any] = {"beaten": list(found.match.beaten)} if found.match.beaten else {}
+    if obstacle is not None:
+        told["match"] = found.match.kind.value
+    if obstacle == Lost.login_taken.value:
+        told["holder"] = found.holder
+    change.effect["facts"] = {**change.effect.get("facts", {}), **told}
 
 
 def _new_row(prepared: Prepared, account: Account | None, candidates: tuple[str, ...]) -> Change:
@@ -574,6 +586,8 @@ def give_up(change: Change, lost: Lost) -> Change:
     if lost is Lost.several_returns or "create" in effect or "link" in effect or "wait" in effect:
         for name in ("create", "link", "new", "old", "unheeded", "relink"):
             effect.pop(name, None)  # type: ignore[misc]
+        if change.decision.situation in {Situation.EXACT, Situation.PARTIAL}:
+            effect["facts"] = {**effect.get("facts", {}), "match": change.decision.situation.value}
         if lost is Lost.several_returns:
             effect.pop("account", None)
             effect["digest"] = None

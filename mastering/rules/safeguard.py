@@ -90,3 +90,10 @@ def check(tally: Tally, app: Safeguard, org: OrgSafeguard) -> Verdict:
 def _empty(tally: Tally) -> bool:
     nothing_received = tally.mode is Mode.FULL and tally.records == 0
     return nothing_received and not tally.allow_empty and bool(tally.assigned or tally.waiting)
+
+
+def greatest_holding_limit(unassigned: int, assigned: int) -> int | None:
+    """The greatest whole percentage that, as a limit, would have held a run of this share; `None` where none would (SPEC §8)."""
+    if unassigned <= 0 or assigned <= 0:
+        return None
+    return (100 * unassigned - 1) // assigned

@@ -140,12 +140,14 @@ BOTH_KEYS = Keys("same", None, "same")
 
 
 @pytest.mark.parametrize("users", list(product((EXACT_KEYS, PARTIAL_KEYS, OTHER_KEYS, BOTH_KEYS), repeat=3)))
-def test_the_best_kind_wins_and_several_of_it_are_all_named_in_whatever_order_they_were_found(users: tuple[Keys, ...]) -> None:
+def test_the_best_kind_wins_several_of_it_are_all_named_and_who_is_beaten_too_in_whatever_order_they_were_found(
+    users: tuple[Keys, ...],
+) -> None:
     matching = Matching(username=True, allow_partial=True)
     named = list(zip(("u1", "u2", "u3"), users, strict=True))
     exact = tuple(user_id for user_id, user in named if user in (EXACT_KEYS, BOTH_KEYS))
     partial = tuple(user_id for user_id, user in named if user == PARTIAL_KEYS)
-    expected = Match(Kind.EXACT, exact) if exact else Match(Kind.PARTIAL, partial) if partial else Match(Kind.NONE)
+    expected = Match(Kind.EXACT, exact, partial) if exact else Match(Kind.PARTIAL, partial) if partial else Match(Kind.NONE)
     for order in permutations(named):
         assert correlate(matching, Keys("same", None, "same"), order) == expected
 
