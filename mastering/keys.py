@@ -13,11 +13,34 @@ from sqlalchemy import Engine
 
 from mastering import connections
 from mastering.catalog import hooks
+from mastering.outgoing import purpose
 from mastering.store import sealed
-from mastering.store.engine import reading
-from mastering.vault import Vault, key_of, put_new_key
+from mastering.store.engine import reading, writing
+from mastering.vault import SecretUnreadable, Vault, key_of, put_new_key
 
-_RESEAL: Mapping[str, Callable[[Engine, Vault], list[str]]] = {"hooks": hooks.reseal, "connections": connections.reseal}
+
+def _passwords(engine: Engine, vault: Vault) -> list[str]:
+    """Those that wait to be pushed; the tasks whose password does not open any more."""
+    lost = []
+    with reading(engine) as session:
+        stale = [task for task in sealed.waiting_passwords(session) if vault.stale(task.secret or "")]
+    for task in stale:
+        belongs_to = purpose(task.app_id, task.account_id)
+        try:
+            again = vault.seal(vault.open(task.secret or "", belongs_to), belongs_to)
+        except SecretUnreadable:
+            lost.append(task.id)
+            continue
+        with writing(engine) as session:
+            sealed.replace_password(session, task, again)
+    return lost
+
+
+_RESEAL: Mapping[str, Callable[[Engine, Vault], list[str]]] = {
+    "hooks": hooks.reseal,
+    "connections": connections.reseal,
+    "passwords": _passwords,
+}
 
 
 def usage(engine: Engine) -> Counter[str]:

@@ -11,14 +11,18 @@ from sqlalchemy import Engine
 from mastering import connections, keys
 from mastering.catalog import apps, hooks
 from mastering.cli import main
-from mastering.clock import now
+from mastering.clock import now, wire
 from mastering.connections import Form, Peers
 from mastering.connectors.outbound import Door
 from mastering.connectors.peerauth import Fixed
 from mastering.errors import Invalid
 from mastering.ledger import Actor
+from mastering.outgoing import purpose
+from mastering.rules.tasks import TaskKind, TaskStatus
 from mastering.store.connections import Method
-from mastering.store.engine import open_database
+from mastering.store.engine import open_database, reading, writing
+from mastering.store.outbound import OutboundTask
+from mastering.store.sealed import replace_password, waiting_passwords
 from mastering.vault import FILE, SecretUnreadable, Vault, key_of, open_vault, put_new_key
 
 ADMIN = Actor("token", "00Tadmin", "admin")
@@ -90,6 +94,34 @@ def test_everything_is_sealed_again_and_a_running_process_goes_on(engine: Engine
     assert (keys.usage(engine), lost) == ({made: 2}, {})
     assert shown(engine, running, app_id) == f"Bearer {SECRET}"
     assert hooks.target_of(hooks.read(engine, hook.id), open_vault(None, folder)).headers == {"Authorization": SECRET}
+
+
+def test_a_password_that_waits_to_be_pushed_is_sealed_again_and_keeps_its_value(engine: Engine, folder: Path) -> None:
+    vault = open_vault(None, folder)
+    app_id, at = connected(engine, vault), wire(now())
+    sealed = vault.seal(SECRET, purpose(app_id, "0ua1"))
+    task = OutboundTask(
+        id="tsk1",
+        app_id=app_id,
+        account_id="0ua1",
+        user_id="00u1",
+        kind=TaskKind.PASSWORD,
+        status=TaskStatus.PENDING,
+        secret=sealed,
+        due=at,
+        created=at,
+    )
+    with writing(engine) as session:
+        session.add(task)
+    made, lost = keys.rotate(engine, folder / FILE)
+    assert (keys.usage(engine), lost) == ({made: 2}, {})
+    with reading(engine) as session:
+        (waiting,) = waiting_passwords(session)
+    assert open_vault(None, folder).open(waiting.secret or "", purpose(app_id, "0ua1")) == SECRET
+    with writing(engine) as session:
+        replace_password(session, task, "of a password that has been sent meanwhile")
+    with reading(engine) as session:
+        assert waiting_passwords(session)[0].secret == waiting.secret
 
 
 def test_what_no_key_opens_is_named_and_can_be_entered_again(engine: Engine, folder: Path) -> None:
