@@ -66,8 +66,8 @@ def erase(engine: Engine, actor: Actor, now: datetime, id_or_login: str, reason:
         user_id = people.user_id_of(session, id_or_login) or id_or_login
         traces = _traces(ledger, user_id)
         _refuse_unfinished(ledger, user_id, traces)
-        _refuse_undelivered(ledger, user_id)
         subject = _deleted(ledger, user_id, why, now)
+        _refuse_undelivered(ledger, user_id)
         subjects = {user_id, *store.without_a_row(session, traces.accounts)}
         events = store.values_of(session, subjects)
         rows = store.plans_of(session, user_id, traces.accounts, traces.known) + store.reports_of(session, user_id, traces.accounts)

@@ -162,7 +162,7 @@ def test_what_apps_were_told_of_the_person_is_emptied_and_what_is_still_to_be_to
     with pytest.raises(WrongState):
         erasure.erase(world.engine, ADMIN, now(), jane)
     with writing(world.engine) as session:
-        session.execute(update(OutboundTask).values(status=TaskStatus.DELIVERED))
+        session.execute(update(OutboundTask).values(status=TaskStatus.DONE))
     erasure.erase(world.engine, ADMIN, now(), jane)
     assert found(everything(world.engine)) == []
 
