@@ -55,6 +55,7 @@ from mastering.clock import now
 from mastering.connections import Peers
 from mastering.connectors.outbound import Door
 from mastering.imports.hooking import HookCaller
+from mastering.imports.puller import Puller
 from mastering.imports.worker import Worker, recover
 from mastering.schedule import Ticker
 from mastering.settings import Settings
@@ -84,6 +85,7 @@ CONTROLLERS: list[ControllerRouterHandler] = [
     why.WhyController,
     reconciliations.ReconciliationController,
     org.OrgController,
+    org.NightlyController,
     tokens.TokenController,
     logs.LogController,
     history.HistoryController,
@@ -97,7 +99,7 @@ _log = structlog.get_logger("mastering.api")
 def create_app(settings: Settings | None = None) -> Litestar:
     """The application. Without settings it reads them from the environment; raises `SettingInvalid`.
 
-    While it runs, `state` has the `engine`, how many `uploads` are being received, the import `worker`, the metrics' `registry`, the `vault` of secrets,
+    While it runs, `state` has the `engine`, how many `uploads` are being received, the import `worker`, the `puller`, the metrics' `registry`, the `vault` of secrets,
     the `door` outwards, and the `peers`, clients of the apps' own servers.
     """
     settings = settings or Settings.from_environment(os.environ)
@@ -140,14 +142,17 @@ async def _lifespan(app: Litestar) -> AsyncIterator[None]:
         app.state.peers = Peers(engine, app.state.vault, door)
         caller = HookCaller(app.state.vault, door, observe=app.state.observe_hooks)
         worker, ticker = Worker(engine, caller, settings.lease), Ticker(engine, vault=app.state.vault)
-        app.state.worker = worker
+        puller = Puller(engine, app.state.peers, settings.lease, sealed=worker.wake)
+        app.state.worker, app.state.puller = worker, puller
         if settings.work:
             worker.start()
+            puller.start()
         ticker.start()
         try:
             yield
         finally:
             await sync_to_thread(ticker.stop)
+            await sync_to_thread(puller.stop)
             await sync_to_thread(worker.stop)
     finally:
         door.close()

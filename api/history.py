@@ -5,23 +5,33 @@ What may be long is streamed, piece by piece, and no transaction is open between
 
 from __future__ import annotations
 
+from datetime import datetime, timedelta
 from typing import Annotated, Any
 
 from litestar import Controller, Request, Response, get, post
-from litestar.params import FromPath, JSONBody, QueryParameter
+from litestar.params import FromPath, FromQuery, JSONBody, QueryParameter
 from litestar.response import Stream
 from litestar.status_codes import HTTP_200_OK, HTTP_201_CREATED
 from msgspec import Meta, Struct
 
 from api.auth import actor_of
+from api.instants import zoned
 from api.negotiation import OTHER_THAN_JSON
 from api.paging import LAST, linked
-from mastering import checkpoints
-from mastering.clock import now
+from mastering import asof, checkpoints, exports
+from mastering.clock import now, wire
+from mastering.errors import Invalid
+from mastering.exports import Format
 from mastering.proof import Kept, Report, Signed, verify
 from mastering.store.engine import reading
+from mastering.store.exports import WantedEvents
 
 NDJSON = "application/x-ndjson"
+_MEDIA = {Format.ndjson: NDJSON, Format.csv: "text/csv; charset=utf-8"}
+_NAME = r"^[0-9A-Za-z_]{1,64}$"
+_LONGEST = 1_000
+_POINTS = 1_000
+_LOOK_BACK = timedelta(days=30)
 _PAGE = 200
 _DIGITS = 10
 """A checkpoint's number has fewer."""
@@ -54,6 +64,13 @@ class ReportView(Struct, rename="camel"):
     faults: list[FaultView]
 
 
+class CountView(Struct):
+    """How many users had each status at an instant, in our words."""
+
+    at: str
+    counts: dict[str, int]
+
+
 class StepView(Struct):
     """A hash beside the way from a leaf to the root, and on which side it stands."""
 
@@ -77,6 +94,55 @@ class HistoryController(Controller):
 
     path = "/api/v1/history"
     tags = ("History",)
+
+    @get("/export", opt=OTHER_THAN_JSON, media_type=NDJSON, summary="Export the history", sync_to_thread=True)
+    def export_history(
+        self,
+        request: Request[Any, Any, Any],
+        *,
+        format: FromQuery[Format] = Format.ndjson,
+        since: FromQuery[datetime | None] = None,
+        until: FromQuery[datetime | None] = None,
+        user: Annotated[str | None, QueryParameter(max_length=_LONGEST)] = None,
+        app_id: Annotated[str | None, QueryParameter(name="appId", pattern=_NAME)] = None,
+        run_id: Annotated[str | None, QueryParameter(name="runId", pattern=_NAME)] = None,
+        rule: Annotated[str | None, QueryParameter(pattern=_NAME)] = None,
+    ) -> Stream:
+        """All events in the order in which they were written, or those of a time, a user, an app, a run, a rule.
+
+        A line of NDJSON holds the text that the chain hashes, so that it can be verified (docs/proof.md). Cells of CSV are never formulas.
+        """
+        engine = request.app.state.engine
+        since, until = zoned("since", since), zoned("until", until)
+        wanted = WantedEvents(
+            since=wire(since) if since else None,
+            until=wire(until) if until else None,
+            user=exports.subject_of(engine, user) if user is not None else None,
+            app=app_id,
+            run=run_id,
+            rule=rule,
+        )
+        name = f"history-{wire(now())[:19].replace(':', '')}Z.{format}"
+        headers = {"Content-Type": _MEDIA[format], "Content-Disposition": f'attachment; filename="{name}"'}
+        return Stream(exports.export(engine, wanted, format), headers=headers)
+
+    @get("/counts", summary="Users by status over time", sync_to_thread=True)
+    def count_users(
+        self,
+        request: Request[Any, Any, Any],
+        since: FromQuery[datetime | None] = None,
+        until: FromQuery[datetime | None] = None,
+        hours: Annotated[int, QueryParameter(ge=1, le=24 * 366)] = 24,
+    ) -> list[CountView]:
+        """How many users had each status at `since`, and every so many hours from there up to `until`: the last thirty days if not said."""
+        end = zoned("until", until) or now()
+        begin = zoned("since", since) or end - _LOOK_BACK
+        step = timedelta(hours=hours)
+        if not 0 <= (end - begin) // step < _POINTS:
+            cause = f"since: lies after until, or so far before it that there are more than {_POINTS} counts; choose more hours"
+            raise Invalid("Api validation failed: since", cause)
+        found = asof.counts(request.app.state.engine, begin, end, step)
+        return [CountView(at, {status.value: count for status, count in counts.items()}) for at, counts in found]
 
     @post("/verify", status_code=HTTP_200_OK, summary="Verify the history", sync_to_thread=True)
     def verify_history(self, request: Request[Any, Any, Any], data: JSONBody[KeptElsewhere | None] = None) -> ReportView:

@@ -34,6 +34,7 @@ from mastering.connectors.intake import open_intake
 from mastering.connectors.lines import Line
 from mastering.errors import Busy, Invalid, MalformedBody
 from mastering.imports import runs
+from mastering.imports.pulling import start_pull
 from mastering.imports.rows import effect_of
 from mastering.imports.spool import LINES_PER_CHUNK, Spool
 from mastering.ledger import Actor
@@ -48,6 +49,7 @@ from mastering.store import runs as run_store
 from mastering.store import users as user_store
 from mastering.store.documents import load
 from mastering.store.engine import reading
+from mastering.terms import source_names
 
 MAX_BODY = 2 * 1024**3
 MOST_UPLOADS = 16
@@ -76,6 +78,9 @@ class Run(Struct, rename="camel"):
     actions: dict[str, int]
     safeguard: dict[str, Any] | None
     hook: dict[str, Any] | None
+    origin: str | None
+    """The reconciliation that the run repairs; null for a run of records."""
+    pull: dict[str, Any] | None
     blocked_by: str | None
     superseded_by: str | None
     error: str | None
@@ -134,6 +139,8 @@ def run_view(session: Session, run: tables.ImportRun) -> Run:
         actions=load(run.actions),
         safeguard=load(run.safeguard) if run.safeguard else None,
         hook=load(run.hook) if run.hook else None,
+        origin=run.origin,
+        pull=load(run.pull) if run.pull else None,
         blocked_by=run_store.blocker(session, run),
         superseded_by=run.superseded_by,
         error=run.error,
@@ -204,7 +211,10 @@ class AppImportController(Controller):
         snapshot_at: Annotated[datetime | None, QueryParameter(name="snapshotAt")] = None,
         prefer: Annotated[str | None, HeaderParameter(name="Prefer")] = None,
     ) -> Response[Run]:
-        """Receive a body and start a run of it. 202 with the run, or, with `Prefer: wait=SECONDS`, the run as it stands after its end."""
+        """Receive a body and start a run of it; without a body and its type, pull from the app's connection.
+
+        202 with the run, or, with `Prefer: wait=SECONDS`, the run as it stands after its end.
+        """
         require_app(request, app_id)
         _refuse_unheard(request)
         patience = _patience(prefer)
@@ -212,9 +222,13 @@ class AppImportController(Controller):
         taken_at = wire(snapshot_at) if snapshot_at else None
         order = runs.Order(mode, "PUSH", dry_run, allow_empty, expected_count, taken_at)
         engine, actor = request.app.state.engine, actor_of(request)
-        with _room(request.app.state):
-            run_id = await _receive(request, engine, actor, app_id, order)
-        request.app.state.worker.wake()
+        if _brings_nothing(request):
+            run_id = await run_sync(_pull, engine, actor, app_id, order)
+            request.app.state.puller.wake()
+        else:
+            with _room(request.app.state):
+                run_id = await _receive(request, engine, actor, app_id, order)
+            request.app.state.worker.wake()
         view = await _await_end(engine, run_id, patience)
         status = HTTP_200_OK if view.status in _RESTS else HTTP_202_ACCEPTED
         return Response(view, status_code=status, headers={"Location": f"/api/v1/imports/{run_id}"})
@@ -317,7 +331,8 @@ def _room(state: State) -> Iterator[None]:
 
 async def _receive(request: Request[Any, Any, Any], engine: Engine, actor: Actor, app_id: str, order: runs.Order) -> str:
     """Stream the body into a new run and seal it. Whatever goes wrong on the way fails the run, and nothing of the org has changed."""
-    intake = open_intake(request.headers.get("content-type", ""), await run_sync(_csv_options, engine, app_id))
+    csv, names = await run_sync(_reading_options, engine, app_id)
+    intake = open_intake(request.headers.get("content-type", ""), csv, names)
     run_id = await run_sync(runs.start, engine, actor, now(), app_id, order)
     structlog.contextvars.bind_contextvars(run_id=run_id)
     spool, lines = Spool(engine, run_id), list[Line]()
@@ -341,6 +356,19 @@ async def _receive(request: Request[Any, Any, Any], engine: Engine, actor: Actor
         raise
     await run_sync(runs.seal, engine, actor, now(), run_id, count)
     return run_id
+
+
+def _brings_nothing(request: Request[Any, Any, Any]) -> bool:
+    """Whether a request has neither a body nor says what it would be. An empty body of a type is an upload that failed to bring any."""
+    headers = request.headers
+    return "content-type" not in headers and "transfer-encoding" not in headers and headers.get("content-length", "0").strip() == "0"
+
+
+def _pull(engine: Engine, actor: Actor, app_id: str, order: runs.Order) -> str:
+    """Order a pull; raises `Invalid` for what only a sender can know."""
+    if order.snapshot_at is not None:
+        raise Invalid("Import refused", "snapshotAt: is for a snapshot that is sent; a pull knows when it reads")
+    return start_pull(engine, actor, now(), app_id, order)
 
 
 def _refuse_unheard(request: Request[Any, Any, Any]) -> None:
@@ -367,10 +395,11 @@ async def _in_time(stream: AsyncIterator[bytes]) -> AsyncIterator[bytes]:
         yield part
 
 
-def _csv_options(engine: Engine, app_id: str) -> Csv:
+def _reading_options(engine: Engine, app_id: str) -> tuple[Csv, frozenset[str]]:
+    """How the app's CSV is read, and the attributes that its mapping asks for."""
     with reading(engine) as session:
         app = session.get(tables.App, app_id)
-        return catalog.policy_of(app).csv if app else Csv()
+        return (catalog.policy_of(app).csv, source_names(session, app_id)) if app else (Csv(), frozenset())
 
 
 def _patience(prefer: str | None) -> float:

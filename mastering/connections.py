@@ -104,6 +104,15 @@ def set_enabled(engine: Engine, actor: Actor, now: datetime, app_id: str, enable
             change.tell_app(app, "connection.activate" if enabled else "connection.deactivate", {})
 
 
+def require_enabled(session: Session, app: App) -> None:
+    """Raise `Invalid` where an app has no connection, or one that is switched off."""
+    row = store.connection(session, app.id)
+    if row is None:
+        raise _none(app)
+    if not row.enabled:
+        raise _off(app)
+
+
 def reseal(engine: Engine, vault: Vault) -> list[str]:
     """Seal again with the present key what an earlier one sealed; the apps whose secret does not open any more."""
     with reading(engine) as session:
@@ -140,7 +149,7 @@ class Peers:
         if row is None:
             raise _none(app)
         if enabled and not row.enabled:
-            raise Invalid("The app cannot be called", f"connection: the connection of {app.label} is switched off; activate it")
+            raise _off(app)
         with self._guard:
             version, peer = self._open.get(app_id, (0, None))
             if peer is None or version != row.version:
@@ -157,6 +166,10 @@ def _require_app(session: Session, app_id: str) -> App:
     if found is None:
         raise app_not_found(app_id)
     return found
+
+
+def _off(app: App) -> Invalid:
+    return Invalid("The app cannot be called", f"connection: the connection of {app.label} is switched off; activate it")
 
 
 def _none(app: App) -> Invalid:
@@ -196,7 +209,8 @@ def _fill(row: Connection, vault: Vault, form: Form) -> None:
     causes = [f"profile.{_wire(name)}: does not go with this way of authentication" for name in form.terms if name not in allowed]
     terms = replace(kept, **{name: value for name, value in form.terms.items() if name in allowed})
     row.method, row.terms = method, terms_text(terms)
-    row.base_url = row.base_url if form.base_url is None else form.base_url.rstrip("/")
+    known_url, row.base_url = row.base_url, row.base_url if form.base_url is None else form.base_url.rstrip("/")
+    row.mark = row.mark if row.base_url == known_url else None
     causes += _faults(row, terms)
     if form.secret is not None:
         causes += _secret_faults(method, terms, form.secret)

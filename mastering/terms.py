@@ -8,6 +8,7 @@ from sqlmodel import Session
 
 from mastering.clock import wire
 from mastering.remaster import load_sources
+from mastering.rules.expressions import compile_expression
 from mastering.rules.mapping import compile_mapping, compile_username
 from mastering.rules.plan import Terms
 from mastering.rules.policy import ImportPolicy
@@ -31,3 +32,12 @@ def terms_of(session: Session, app_id: str, mode: Mode, now: datetime, policy: I
         now=now,
         at=wire(now),
     )
+
+
+def source_names(session: Session, app_id: str) -> frozenset[str]:
+    """The attributes of the app's profile that its inbound mapping, its username and its matching read, as they are named there."""
+    policy = catalog.policy_of(session.get_one(tables.App, app_id))
+    texts = [rule.expression_text for rule in catalog.mapping_rules(session, app_id)]
+    texts += [policy.username.expression] if policy.username.expression else []
+    references = {reference for text in texts for reference in compile_expression(text).references}
+    return frozenset(name for root, name in references if root != "user") | {pair.app for pair in policy.matching.attributes}

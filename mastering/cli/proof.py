@@ -1,11 +1,13 @@
-"""`mastering verify` and `checkpoint`: whether the history is whole, and what was signed about it, to be kept elsewhere (docs/proof.md).
+"""`mastering verify`, `checkpoint`, `export`: whether the history is whole, what was signed about it, and all of it to be taken away (docs/proof.md).
 
 `verify` reads the database itself, whether the server runs or not: so it also tells of a copy or of a backup that was restored.
 """
 
 from __future__ import annotations
 
+import sys
 from collections.abc import Iterable
+from enum import StrEnum
 from pathlib import Path
 from typing import Annotated
 
@@ -17,6 +19,13 @@ from mastering.cli.terminal import console, grid, tell, words
 from mastering.cli.tokens import DatabaseUrl
 from mastering.cli.tokens import DataDir as DatabaseDir
 from mastering.cli.wire import Checkpoint
+
+
+class Format(StrEnum):
+    """How events are written."""
+
+    ndjson = "ndjson"
+    csv = "csv"
 
 
 def verify(
@@ -59,6 +68,32 @@ def checkpoint(
         write(save, client.stream(f"/history/checkpoints/{number}/export"))
     tell(f"Checkpoint {found.number} of {found.at} over {found.chains:,} chains is in {save}; its root is {found.root}")
     tell(f"Its signature can be checked with the public key {found.key}")
+
+
+def export(
+    save: Annotated[Path | None, typer.Option(help="The file to write, which must not exist; standard output if not said.")] = None,
+    format: Annotated[Format, typer.Option(help="ndjson can be verified, csv is for spreadsheets.")] = Format.ndjson,
+    since: Annotated[str | None, typer.Option(help="Only events from this instant on, such as 2026-03-01T00:00:00Z.")] = None,
+    until: Annotated[str | None, typer.Option(help="Only events before this instant.")] = None,
+    user: Annotated[str | None, typer.Option(help="Only this user's: login or id; a deleted user's id.")] = None,
+    app: Annotated[str | None, typer.Option(help="Only events that name this app: label or id.")] = None,
+    run: Annotated[str | None, typer.Option(help="Only what this import run did.")] = None,
+    rule: Annotated[str | None, typer.Option(help="Only what was decided under this rule, such as when_deactivated.")] = None,
+    server: Server = SERVER,
+    token: Token = None,
+    data_dir: DataDir = DATA_DIR,
+) -> None:
+    """Export the history, or a part of it, in the order in which it was written."""
+    with connect(server, token, data_dir) as client:
+        asked = {"since": since, "until": until, "user": user, "runId": run, "rule": rule, "appId": client.app_id(app) if app else None}
+        given = {name: value for name, value in asked.items() if value is not None}
+        parts = client.stream("/history/export", {"format": format.value, **given})
+        if save is not None:
+            write(save, parts)
+            return
+        for part in parts:
+            sys.stdout.buffer.write(part)
+        sys.stdout.buffer.flush()
 
 
 def write(file: Path, parts: Iterable[bytes]) -> None:

@@ -69,8 +69,10 @@ def worker(
 def _work(settings: Settings) -> None:
     from mastering import logs
     from mastering.cli.database import open_or_stop
+    from mastering.connections import Peers
     from mastering.connectors.outbound import Door
     from mastering.imports.hooking import HookCaller
+    from mastering.imports.puller import Puller
     from mastering.imports.worker import Worker, recover
     from mastering.schedule import Ticker
     from mastering.store.sole import sole_server
@@ -87,14 +89,17 @@ def _work(settings: Settings) -> None:
                 recover(engine)
             vault = open_vault(settings.secret_key, settings.data_dir)
             working, ticker = Worker(engine, HookCaller(vault, door), settings.lease), Ticker(engine, vault=vault)
+            puller = Puller(engine, Peers(engine, vault, door), settings.lease, sealed=working.wake)
             _give_sign(settings.data_dir, working)
             working.start()
+            puller.start()
             ticker.start()
             tell(f"Working as {working.owner}. Stop it with Ctrl-C")
             while not stop.wait(_SIGN_EVERY):
                 with suppress(Stop):  # a disk that is full by now is no reason to leave
                     _give_sign(settings.data_dir, working)
             ticker.stop()
+            puller.stop()
             working.stop()
             (settings.data_dir / SIGN_OF_LIFE).unlink(missing_ok=True)
     finally:

@@ -12,6 +12,7 @@ A body fails as a whole only where nobody could say any more which records it ho
 that cannot be read, among others that can, is a line of its own and the import goes on.
 """
 
+from collections.abc import Iterable
 from email.message import Message
 from typing import Protocol
 
@@ -20,6 +21,7 @@ from mastering.connectors.jsonbody import JsonIntake
 from mastering.connectors.lines import MAX_LINE, Line, Unusable, decode_unusable, leading_external_id
 from mastering.connectors.ndjson import NdjsonIntake
 from mastering.connectors.scim import ScimIntake
+from mastering.connectors.scimpaths import paths_in
 from mastering.errors import UnsupportedMediaType
 from mastering.rules.policy import Csv
 
@@ -36,8 +38,10 @@ class Intake(Protocol):
         """The body has ended: give the lines that are left, if the body as a whole can be read."""
 
 
-def open_intake(content_type: str, csv: Csv) -> Intake:
+def open_intake(content_type: str, csv: Csv, names: Iterable[str] = ()) -> Intake:
     """The decoder for a `Content-Type`, its parameters included. `csv` is asked only for `text/csv`.
+
+    `names`: attributes that the app's mapping reads, of which SCIM finds those that are paths.
 
     Raises UnsupportedMediaType for a type that no decoder speaks, and for a charset other than UTF-8.
     """
@@ -52,7 +56,7 @@ def open_intake(content_type: str, csv: Csv) -> Intake:
         case "application/json":
             return JsonIntake()
         case "application/scim+json":
-            return ScimIntake()
+            return ScimIntake(paths=paths_in(names))
         case "text/csv":
             return CsvIntake(csv)
         case _:

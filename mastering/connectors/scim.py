@@ -27,6 +27,7 @@ from msgspec import UNSET, Raw
 
 from mastering.connectors.document import MAX_DOCUMENT, Document
 from mastering.connectors.lines import Line, Unusable, record_line, refusal
+from mastering.connectors.scimpaths import Paths
 from mastering.connectors.scimuser import ScimUser, fold, read_user
 from mastering.errors import MalformedBody
 
@@ -43,8 +44,9 @@ _decode_list = msgspec.json.Decoder(list[Raw])
 class ScimIntake:
     """One body of `application/scim+json`, of `limit` bytes at most."""
 
-    def __init__(self, limit: int = MAX_DOCUMENT) -> None:
+    def __init__(self, limit: int = MAX_DOCUMENT, paths: Paths | None = None) -> None:
         self._document = Document(limit)
+        self._paths = paths or {}
 
     def feed(self, data: bytes) -> list[Line]:
         """Nothing yet: there are no records before the document is complete."""
@@ -55,8 +57,8 @@ class ScimIntake:
         """All the records. Raises MalformedBody if the document is not JSON, is no such message, or is a page of more."""
         message = {name.casefold(): raw for name, raw in self._document.read(_decode_message, _EXPECTED).items()}
         if "operations" in message:
-            return [_operation(number, raw) for number, raw in enumerate(_list(message["operations"]), 1)]
-        return [_resource(number, raw) for number, raw in enumerate(_resources(message), 1)]
+            return [_operation(number, raw, self._paths) for number, raw in enumerate(_list(message["operations"]), 1)]
+        return [_resource(number, raw, self._paths) for number, raw in enumerate(_resources(message), 1)]
 
 
 class _Unsupported(Exception):
@@ -95,15 +97,15 @@ def _object(raw: Raw) -> object:
         return None
 
 
-def _resource(number: int, raw: Raw) -> Line:
+def _resource(number: int, raw: Raw, paths: Paths) -> Line:
     resource = _object(raw)
     if not isinstance(resource, dict):
         return refusal(number, Unusable.not_an_object, "the resource is not an object")
-    user = read_user(resource)
+    user = read_user(resource, paths)
     return record_line(number, user.profile, user.external_id, user.active)
 
 
-def _operation(number: int, raw: Raw) -> Line:
+def _operation(number: int, raw: Raw, paths: Paths) -> Line:
     found = _object(raw)
     if not isinstance(found, dict):
         return refusal(number, Unusable.not_an_object, "the operation is not an object")
@@ -112,7 +114,7 @@ def _operation(number: int, raw: Raw) -> Line:
     path = str(operation.get("path", "")).rstrip("/")
     user_id = _user_in(path)
     try:
-        user = _user(method, path, user_id, operation.get("data"))
+        user = _user(method, path, user_id, operation.get("data"), paths)
     except _Unsupported as why:
         return refusal(number, Unusable.unsupported_operation, str(why), user_id)
     return record_line(number, user.profile, user.external_id, user.active)
@@ -133,18 +135,20 @@ def _user_in(path: str) -> str | None:
         return None
 
 
-def _user(method: str, path: str, user_id: str | None, data: object) -> ScimUser:
+def _user(method: str, path: str, user_id: str | None, data: object, paths: Paths) -> ScimUser:
     if method == "DELETE" and user_id:
         return ScimUser(user_id, active=False, profile={})
     if not isinstance(data, dict):
         raise _Unsupported("only the DELETE of a user comes without an object as its data")
     if method == "PATCH" and user_id:
-        return read_user(_patched(data))._replace(external_id=user_id)
+        user = read_user(_patched(data), paths)
+        said = {name: value for name, value in user.profile.items() if not isinstance(value, dict)}  # of an object a patch says a part
+        return ScimUser(user_id, user.active, said)
     if method == "PUT" and user_id:
-        user = read_user(data)
+        user = read_user(data, paths)
         return user._replace(external_id=user_id) if user.external_id is UNSET else user
     if method == "POST" and _is_users(path):
-        return read_user(data)
+        return read_user(data, paths)
     raise _Unsupported("not a POST to /Users, and not a PUT, PATCH or DELETE of one user there")
 
 

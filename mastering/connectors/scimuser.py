@@ -9,6 +9,7 @@ Attributes get the names that the user schema has, so that a new app's mapping o
 * The enterprise extension gives employeeNumber, costCenter, organization, division, department, and of `manager` managerId and manager.
 * Of any other extension the attributes that are plain values, or lists of them, come in under their own names. Core goes before
   extension where names meet.
+* What the app's mapping reads by a SCIM path comes in under that path (`scimpaths`).
 
 Attributes that a resource does not carry are not in the profile; those it carries as null, or as an empty list, are null there
 (RFC 7643 §2.5 makes no difference between the two). Names of SCIM attributes are read without regard to case (§2.1).
@@ -18,6 +19,8 @@ from collections.abc import Mapping
 from typing import NamedTuple
 
 from msgspec import UNSET, UnsetType
+
+from mastering.connectors.scimpaths import Paths, picked
 
 ENTERPRISE = "urn:ietf:params:scim:schemas:extension:enterprise:2.0:user"
 
@@ -42,7 +45,7 @@ class ScimUser(NamedTuple):
     profile: dict[str, object]
 
 
-def read_user(resource: Mapping[str, object]) -> ScimUser:
+def read_user(resource: Mapping[str, object], paths: Paths | None = None) -> ScimUser:
     """The record in a User resource. The external id is its `externalId`, which is the client's own key, or else its `id`."""
     attributes = fold(resource)
     keys = [key for key in (attributes.get("externalid"), attributes.get("id")) if key not in (None, "")]
@@ -51,6 +54,7 @@ def read_user(resource: Mapping[str, object]) -> ScimUser:
     profile: dict[str, object] = {}
     for part in (_core(attributes), _enterprise(enterprise), *map(_plain, extensions.values())):
         profile = part | profile
+    profile = picked(paths or {}, attributes) | profile
     return ScimUser(keys[0] if keys else UNSET, attributes.get("active", UNSET), profile)
 
 

@@ -4,6 +4,7 @@
 
     spool      an HTTP body or a pulled page becomes chunks of record lines in the database
     sessions   an import that comes in pieces, and the request that seals it
+    pulling    a worker fetches the records from the app's own server; `puller` runs such workers
     runs       start, seal, approve, cancel: what people and clients do to a run
     lines      one received line: at a glance, by its mark, and in full
     reading    chunks back to records; which lines need a closer look at all

@@ -19,7 +19,7 @@ from mastering.ids import new_id
 from mastering.imports.spool import LEASE
 from mastering.ledger import Actor, Ledger
 from mastering.rules.record import Mode
-from mastering.rules.runs import ENDED, RunStatus, RunTrigger, next_run_status
+from mastering.rules.runs import ENDED, PULL, RunStatus, RunTrigger, next_run_status
 from mastering.rules.sessions import IDENTITY_SOURCE
 from mastering.store import imports as store
 from mastering.store import runs as run_store
@@ -41,6 +41,8 @@ class Order:
     allow_empty: bool = False
     expected_count: int | None = None
     snapshot_at: str | None = None
+    origin: str | None = None
+    """What the run came from, if nobody sent records for it."""
 
 
 def start(engine: Engine, actor: Actor, now: datetime, app_id: str, order: Order) -> str:
@@ -73,13 +75,22 @@ def begin(session: Session, actor: Actor, now: datetime, app: tables.App, order:
         allow_empty=order.allow_empty,
         expected_count=order.expected_count,
         snapshot_at=order.snapshot_at,
+        origin=order.origin,
         started_by=dump(actor.document()),
         created=wire(now),
-        lease_until=wire(now + LEASE) if order.source != IDENTITY_SOURCE else None,
+        lease_until=wire(now + LEASE) if order.source not in {IDENTITY_SOURCE, PULL} else None,
     )
     session.add(run)
-    told = {"mode": order.mode.value, "source": order.source, "dryRun": order.dry_run}
+    told = {"mode": order.mode.value, "source": order.source, "dryRun": order.dry_run, **({"origin": order.origin} if order.origin else {})}
     tell(session, app, actor, now, run.id, "import.start", told)
+    return run
+
+
+def begin_of_itself(session: Session, actor: Actor, now: datetime, app: tables.App, order: Order) -> tables.ImportRun:
+    """A run of an app that is locked for which no records are awaited: it takes its place in the queue at once."""
+    run = begin(session, actor, now, app, order)
+    session.flush()
+    enqueue(session, actor, now, run, 0)
     return run
 
 
@@ -174,7 +185,7 @@ def approve(engine: Engine, actor: Actor, now: datetime, run_id: str, plan_hash:
 
 
 def cancel(engine: Engine, actor: Actor, now: datetime, run_id: str) -> None:
-    """Give up a held or waiting run, or an open upload session; nothing of it is applied (SPEC §8). Raises `WrongState`."""
+    """Give up a held or waiting run, an open upload session, or a pull; nothing of it is applied (SPEC §8). Raises `WrongState`."""
     with writing(engine) as session:
         run = get(session, run_id, lock=True)
         try:
@@ -184,9 +195,9 @@ def cancel(engine: Engine, actor: Actor, now: datetime, run_id: str) -> None:
 
 
 def call_off(session: Session, actor: Actor, now: datetime, run: tables.ImportRun) -> None:
-    """Give up a locked run. Of those that are still received only a session can be: of another run's upload the rest would come all the same."""
-    open_session = run.source == IDENTITY_SOURCE and run.status is RunStatus.RECEIVING
-    run.status = next_run_status(run.status, RunTrigger.close if open_session else RunTrigger.cancel)
+    """Give up a locked run. Of those that are still received only a session or a pull can be: of another upload the rest would come all the same."""
+    can_close = run.source in {IDENTITY_SOURCE, PULL} and run.status is RunStatus.RECEIVING
+    run.status = next_run_status(run.status, RunTrigger.close if can_close else RunTrigger.cancel)
     run.completed = wire(now)
     store.drop_chunks(session, run.id)
     session.add(run)

@@ -9,7 +9,7 @@ receiver, and whoever notices fails it (`runs.fail_stalled`); a receiver that co
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from datetime import timedelta
 
 from sqlalchemy import Engine
@@ -33,9 +33,11 @@ _BEAT = LEASE / 6
 class Spool:
     """Where one run's lines go. `close` writes what is left and gives their number."""
 
-    def __init__(self, engine: Engine, run_id: str) -> None:
+    def __init__(self, engine: Engine, run_id: str, held: Callable[[Session], object] | None = None) -> None:
+        """`held`: how a receiver other than a request proves, in each transaction, that the run is still its own."""
         self._engine = engine
         self._run_id = run_id
+        self._held = held
         self._seq = 0
         self._lines = list[Line]()
         self._bytes = 0
@@ -76,7 +78,9 @@ class Spool:
 
     def _hold(self, session: Session) -> None:
         self._heard = now()
-        if not run_store.receives_on(session, self._run_id, wire(self._heard + LEASE)):
+        if self._held is not None:
+            self._held(session)
+        elif not run_store.receives_on(session, self._run_id, wire(self._heard + LEASE)):
             raise WrongState(f"The import run {self._run_id} does not receive any more; send the import again")
 
 

@@ -1,7 +1,8 @@
 """The life of an import run, as a table like the user's (SPEC §2, last paragraph; API.md, statuses of a run).
 
 A run is received, waits for its turn, is planned, and then either ends (dry run), is held for an admin, or is applied.
-An upload session is open while it is received, for hours perhaps; it alone may be closed before it is sealed.
+An upload session is open while it is received, for hours perhaps, and a pull is received by a worker; only these may be closed before
+they are sealed.
 PLANNING goes back to QUEUED when the process that planned it died: a plan is computed anew, never continued half-way.
 APPLYING has no way back: a batch that was committed stays, and whoever takes the run over goes on at its cursor.
 """
@@ -46,7 +47,7 @@ class RunTrigger(StrEnum):
 
 
 PULL = "PULL"
-"""The source of a run whose records are fetched from the app's connection."""
+"""The source of a run whose records a worker fetches from the app's connection, under a lease; nobody's request is open meanwhile."""
 
 _S = RunStatus
 _MOVES: dict[RunTrigger, dict[RunStatus, RunStatus]] = {

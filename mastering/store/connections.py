@@ -6,6 +6,7 @@ The secret is text that `mastering.vault` sealed; what is no secret is a documen
 from __future__ import annotations
 
 from dataclasses import dataclass
+from datetime import UTC, datetime
 from enum import StrEnum
 from typing import Any, ClassVar
 
@@ -13,7 +14,9 @@ import msgspec
 from sqlalchemy import Enum, Text, select
 from sqlmodel import Field, Session, SQLModel, col
 
-from mastering.store.documents import dump
+from mastering.store.documents import dump, load
+
+_LONGEST_INSTANT = 60
 
 
 class Method(StrEnum):
@@ -25,7 +28,10 @@ class Method(StrEnum):
 
 
 class Connection(SQLModel, table=True):
-    """An app's connection. `secret_at`: when its secret was last replaced; `version` grows with every change of anything."""
+    """An app's connection. `secret_at`: when its secret was last replaced; `version` grows with every change that an admin makes.
+
+    `mark`: the newest `meta.lastModified` that a completed import has seen of this server, as it wrote it.
+    """
 
     __tablename__: ClassVar[Any] = "connections"
     app_id: str = Field(primary_key=True, foreign_key="apps.id")
@@ -35,6 +41,7 @@ class Connection(SQLModel, table=True):
     terms: str = Field(default="{}", sa_type=Text)
     secret: str | None = Field(default=None, sa_type=Text)
     secret_at: str | None = None
+    mark: str | None = None
     version: int = 1
     created: str
     last_updated: str
@@ -67,6 +74,32 @@ def terms_of(row: Connection) -> Terms:
 def terms_text(terms: Terms) -> str:
     """The same as it is kept."""
     return dump(terms)
+
+
+def advance(session: Session, app_id: str, pull: str | None, *, whole: bool) -> None:
+    """Remember how far a completed pull has seen the changes of its server: a delta only if it is further than what is known.
+
+    A pull of another server than the connection's present one says nothing about this one.
+    """
+    told = load(pull) if pull else {}
+    row = connection(session, app_id, lock=True) if told.get("newest") else None
+    if row is None or row.base_url != told["server"]:
+        return
+    known, newest = instant_of(row.mark), instant_of(told["newest"])
+    if whole or known is None or (newest is not None and newest > known):
+        row.mark = told["newest"]
+        session.add(row)
+
+
+def instant_of(said: object) -> datetime | None:
+    """The instant that a server writes; `None` for what is none. Without a zone it is taken for UTC."""
+    if not isinstance(said, str) or len(said) > _LONGEST_INSTANT:
+        return None
+    try:
+        at = datetime.fromisoformat(said.strip())
+        return (at if at.tzinfo else at.replace(tzinfo=UTC)).astimezone(UTC)
+    except (ValueError, OverflowError):
+        return None
 
 
 def connection(session: Session, app_id: str, *, lock: bool = False) -> Connection | None:

@@ -61,6 +61,42 @@ def claim(session: Session, owner: str, now: str, until: str) -> ImportRun | Non
     return run
 
 
+def pull_waits(session: Session, now: str) -> bool:
+    """Whether there is a pull that could be received. A look that writes nothing."""
+    return session.execute(_free_pulls(now).limit(1)).first() is not None
+
+
+def claim_pull(session: Session, owner: str, now: str, until: str) -> ImportRun | None:
+    """Take the pull that has waited longest to be received: lease it until `until`, with a new fence. `None` if there is none.
+
+    An app's pulls are received one after the other, so that a later one has read later: it would bring back what an earlier one saw.
+    """
+    query = _free_pulls(now).order_by(col(ImportRun.id)).limit(1).with_for_update(skip_locked=True, key_share=True)
+    run = session.execute(query).scalars().first()
+    if run is not None:
+        run.takeovers += run.owner is not None
+        run.owner, run.lease_until, run.fence = owner, until, run.fence + 1
+        session.add(run)
+        session.flush()
+    return run
+
+
+def _free_pulls(now: str) -> Select[ImportRun]:
+    earlier = aliased(ImportRun)
+    behind = (
+        select(1)
+        .where(
+            col(earlier.app_id) == col(ImportRun.app_id),
+            col(earlier.id) < col(ImportRun.id),
+            col(earlier.status) == RunStatus.RECEIVING,
+            col(earlier.source) == PULL,
+        )
+        .exists()
+    )
+    free = col(ImportRun.lease_until).is_(None) | (col(ImportRun.lease_until) <= now)
+    return select(ImportRun).where(col(ImportRun.status) == RunStatus.RECEIVING, (col(ImportRun.source) == PULL), free, ~behind)
+
+
 def under_way(session: Session, app_id: str) -> Sequence[ImportRun]:
     """The runs of an app in earnest that have arrived or are being fetched, and have not ended, oldest first. What clients still send counts not."""
     fetched = (col(ImportRun.status) == RunStatus.RECEIVING) & (col(ImportRun.source) == PULL)
@@ -78,7 +114,14 @@ def others_wait(session: Session, run_id: str, now: str) -> bool:
 
 
 def blocker(session: Session, run: ImportRun) -> str | None:
-    """The run that a queued run waits for: the one of its app that is at work or held, else the one that arrived before it."""
+    """The run that a queued run waits for: the one of its app that is at work or held, else the one that arrived before it.
+
+    A pull waits for one of its app that is received before it.
+    """
+    if run.status is RunStatus.RECEIVING and run.source == PULL:
+        same = (col(ImportRun.app_id) == run.app_id) & (col(ImportRun.id) < run.id) & (col(ImportRun.source) == PULL)
+        query = select(col(ImportRun.id)).where(same, col(ImportRun.status) == RunStatus.RECEIVING).order_by(col(ImportRun.id)).limit(1)
+        return session.execute(query).scalar()
     if run.status is not RunStatus.QUEUED or run.dry_run:
         return None
     query = (
@@ -115,9 +158,9 @@ def _snapshots(run: ImportRun) -> Select[ImportRun]:
 def receiving(session: Session, stalled: str | None = None) -> Sequence[ImportRun]:
     """Runs whose body is still coming in, locked; of those, if an instant is given, the ones of which nothing was heard in time.
 
-    An upload session is open between requests and needs no process; it ends by its own clock.
+    An upload session is open between requests and needs no process; it ends by its own clock. A pull is begun anew by whoever claims it.
     """
-    here = (col(ImportRun.status) == RunStatus.RECEIVING) & (col(ImportRun.source) != IDENTITY_SOURCE)
+    here = (col(ImportRun.status) == RunStatus.RECEIVING) & col(ImportRun.source).not_in((IDENTITY_SOURCE, PULL))
     query = select(ImportRun).where(here).order_by(col(ImportRun.id))
     if stalled is not None:
         query = query.where(col(ImportRun.lease_until) < stalled)
@@ -150,6 +193,10 @@ def leased_by(session: Session, owner: str) -> Sequence[str]:
 
 def free_leases(session: Session) -> None:
     """Take every lease away, and the runs from their owners: only where no other process can hold one."""
-    at_work = col(ImportRun.status).in_(_WAITING) & col(ImportRun.lease_until).is_not(None) & col(ImportRun.owner).is_not(None)
+    at_work = (
+        col(ImportRun.status).in_((RunStatus.RECEIVING, *_WAITING))
+        & col(ImportRun.lease_until).is_not(None)
+        & col(ImportRun.owner).is_not(None)
+    )
     session.execute(update(ImportRun).where(at_work).values(takeovers=col(ImportRun.takeovers) + 1))
     session.execute(update(ImportRun).values(lease_until=None))

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import shutil
 import sqlite3
 import sys
@@ -122,3 +123,12 @@ def test_what_is_no_checkpoint_is_refused(copy: Path, run: Command, tmp_path: Pa
     code, told = run("verify", "--checkpoint", tmp_path / "other", "--data-dir", copy)
     assert (code, "line 1" in told) == (2, True)
     assert run("verify", "--checkpoint", tmp_path / "nothing", "--data-dir", copy)[0] == 2
+
+
+def test_the_history_is_exported_to_a_file(server: tuple[str, Path], run: Command, tmp_path: Path) -> None:
+    reached = ("--server", server[0], "--data-dir", server[1])
+    file = tmp_path / "history.ndjson"
+    assert run("export", "--save", file, "--user", "jane@example.com", *reached) == (0, "")
+    assert [line["body"]["type"] for line in map(json.loads, file.read_text().splitlines())] == ["user.create", "user.activate"]
+    assert run("export", "--save", file, *reached)[0] == 2
+    assert run("export", "--app", "nobody", *reached)[0] == 2
