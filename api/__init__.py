@@ -33,6 +33,7 @@ from api import (
     masters,
     org,
     policies,
+    provisioning_tasks,
     reconciliations,
     review,
     tokens,
@@ -48,15 +49,16 @@ from api.errors import HANDLERS
 from api.idempotency import Idempotency
 from api.negotiation import acceptable
 from api.observing import Observed, Traced
-from mastering import connections as connection_walks
+from mastering import keys
 from mastering import logs as log_lines
-from mastering.catalog import hooks as hook_catalog
 from mastering.clock import now
 from mastering.connections import Peers
 from mastering.connectors.outbound import Door
 from mastering.imports.hooking import HookCaller
 from mastering.imports.puller import Puller
 from mastering.imports.worker import Worker, recover
+from mastering.provisioning import deliverer as deliveries
+from mastering.provisioning.deliverer import Deliverer
 from mastering.schedule import Ticker
 from mastering.settings import Settings
 from mastering.store.engine import open_database
@@ -75,6 +77,7 @@ CONTROLLERS: list[ControllerRouterHandler] = [
     policies.PolicyController,
     features.FeatureController,
     connections.ConnectionController,
+    provisioning_tasks.ProvisioningTaskController,
     masters.MasterController,
     mappings.MappingController,
     user_schema.UserSchemaController,
@@ -138,15 +141,18 @@ async def _lifespan(app: Litestar) -> AsyncIterator[None]:
             _log.info("a token for the first admin was made", file=str(file))
         if engine.dialect.name == "sqlite":  # an embedded database has one process: whoever worked on it before is gone
             await sync_to_thread(recover, engine)
+            await sync_to_thread(deliveries.recover, engine)
         app.state.vault = await sync_to_thread(_open_vault, engine, settings)
         app.state.peers = Peers(engine, app.state.vault, door)
         caller = HookCaller(app.state.vault, door, observe=app.state.observe_hooks)
         worker, ticker = Worker(engine, caller, settings.lease), Ticker(engine, vault=app.state.vault)
+        deliverer = Deliverer(engine, app.state.peers.open, app.state.vault, settings.lease)
         puller = Puller(engine, app.state.peers, settings.lease, sealed=worker.wake)
         app.state.worker, app.state.puller = worker, puller
         if settings.work:
             worker.start()
             puller.start()
+            deliverer.start()
         ticker.start()
         try:
             yield
@@ -154,6 +160,7 @@ async def _lifespan(app: Litestar) -> AsyncIterator[None]:
             await sync_to_thread(ticker.stop)
             await sync_to_thread(puller.stop)
             await sync_to_thread(worker.stop)
+            await sync_to_thread(deliverer.stop)
     finally:
         door.close()
         alone.close()
@@ -162,9 +169,8 @@ async def _lifespan(app: Litestar) -> AsyncIterator[None]:
 
 def _open_vault(engine: Engine, settings: Settings) -> Vault:
     """The vault, with what earlier keys sealed brought under the present one. What no key opens has to be entered again: that is told."""
-    vault = open_vault(settings.secret_key, settings.data_dir)
-    hooks_lost, apps_lost = hook_catalog.reseal(engine, vault), connection_walks.reseal(engine, vault)
-    if hooks_lost or apps_lost:
-        told = "secrets cannot be read with this key: set MASTERING_SECRET_KEY to the one of before, or enter them again"
-        _log.warning(told, hooks=hooks_lost, connections_of=apps_lost)
+    vault = open_vault(settings.secret_key, settings.data_dir, settings.secret_key_file)
+    lost = keys.reseal(engine, vault)
+    if lost:
+        _log.warning("secrets cannot be read with this key: set MASTERING_SECRET_KEY to the one of before, or enter them again", **lost)
     return vault

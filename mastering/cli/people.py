@@ -10,10 +10,11 @@ import typer
 from rich.text import Text
 
 from mastering.cli import show
-from mastering.cli.client import Client, segment
+from mastering.cli.client import Client, decode, segment
 from mastering.cli.common import DATA_DIR, SERVER, DataDir, Server, Token, connect
-from mastering.cli.terminal import console, grid, tell, words
-from mastering.cli.wire import App, Event, Masters, Run, User, Waiting
+from mastering.cli.exits import Exit, Stop
+from mastering.cli.terminal import console, grid, plain, tell, words
+from mastering.cli.wire import App, Erasure, Event, Masters, Run, User, Waiting
 from mastering.rules.lifecycle import OKTA_STATUS, Status
 
 _PAGE = 200
@@ -23,6 +24,9 @@ Limit = Annotated[int, typer.Option(min=1, help="How many to show at most.")]
 
 def users(
     status: Annotated[Status | None, typer.Option(help="Only users of this status.")] = None,
+    as_of: Annotated[
+        str | None, typer.Option(help="As they were at this instant, such as 2026-03-01T12:00:00Z; deleted ones, too.")
+    ] = None,
     limit: Limit = 200,
     server: Server = SERVER,
     token: Token = None,
@@ -31,7 +35,7 @@ def users(
     """List users with their status, deactivated ones included."""
     wanted = [status] if status else list(Status)
     with connect(server, token, data_dir) as client:
-        found = list(islice(_users(client, wanted), limit + 1))
+        found = list(islice(_users(client, wanted, as_of), limit + 1))
     held = any("hold" in user.embedded for user in found[:limit])
     table = grid("login", "status", "name", *(["hold"] if held else []), "id")
     for user in found[:limit]:
@@ -43,9 +47,10 @@ def users(
         tell(f"There are more than {limit}; show them with --limit")
 
 
-def _users(client: Client, statuses: list[Status]) -> Iterator[User]:
+def _users(client: Client, statuses: list[Status], as_of: str | None) -> Iterator[User]:
+    then = {"asOf": as_of} if as_of is not None else {}
     for status in statuses:
-        yield from client.pages("/users", User, {"filter": f'status eq "{OKTA_STATUS[status]}"', "limit": str(_PAGE)})
+        yield from client.pages("/users", User, {"filter": f'status eq "{OKTA_STATUS[status]}"', "limit": str(_PAGE), **then})
 
 
 def history(
@@ -62,6 +67,25 @@ def history(
     console().print(show.history(events, labels))
     if events[-1].seq > 1:
         tell(f"The {events[-1].seq - 1:,} events before these are shown with --limit")
+
+
+def erase(
+    user: Annotated[str, typer.Argument(help="The user's login or id; a deleted user's id.", show_default=False)],
+    reason: Annotated[str | None, typer.Option(help="Why; it stays in the history, so no word about the person.")] = None,
+    yes: Annotated[bool, typer.Option("--yes", help="Do not ask first.")] = False,
+    server: Server = SERVER,
+    token: Token = None,
+    data_dir: DataDir = DATA_DIR,
+) -> None:
+    """Erase every value of a person who is deactivated or deleted, for good. What happened, when and why stays in the history."""
+    if not yes and not typer.confirm(f"Erase all that is known of {plain(user)}? This cannot be taken back"):
+        raise Stop(Exit.BAD_INPUT, "Nothing was erased")
+    with connect(server, token, data_dir) as client:
+        answer = client.ask("POST", f"/users/{segment(user)}/erasure", json={"reason": reason})
+    done = decode(answer, Erasure)
+    tell(f"Erased {done.user_id}: the values of {done.events:,} events, and {done.rows:,} rows of plans and reports")
+    if not done.from_disk:
+        tell("The database's log could not be emptied, as somebody is reading: stop the server once, and start it again")
 
 
 def review(

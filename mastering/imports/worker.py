@@ -1,6 +1,6 @@
 """The worker: a thread that takes turns until it is told to stop.
 
-It wakes when somebody in this process seals or approves a run, and looks by itself now and then, for what other processes leave.
+Its turns are of what has to follow from changes of the catalog (`followup`), and of runs. It wakes when somebody in this process seals or approves a run, and looks by itself now and then, for what other processes leave.
 A turn that fails for a reason of its own fails the run with a sentence; what is left of it in memory is nothing. One that fails because
 the database was away or full is no fault of the run: it is taken again until it goes well.
 """
@@ -17,16 +17,17 @@ from datetime import timedelta
 import structlog
 from sqlalchemy import Engine
 
+from mastering import followup
 from mastering.clock import now
 from mastering.errors import MasteringError
 from mastering.imports import runs
 from mastering.imports.hooking import HookCaller
 from mastering.imports.lease import LeaseLostError
 from mastering.imports.steps import Outside, take_turn
-from mastering.ledger import Actor
+from mastering.ledger import SERVICE
 from mastering.reconcile import turns as reconciling
 from mastering.settings import LEASE
-from mastering.store import reconciliations
+from mastering.store import owed, reconciliations
 from mastering.store import runs as run_store
 from mastering.store.engine import reading, writing
 from mastering.store.outage import is_outage
@@ -34,9 +35,6 @@ from mastering.store.outage import is_outage
 _LOOK_EVERY = 0.5
 _GARBAGE = 100_000
 _log = structlog.get_logger("mastering.worker")
-
-SERVICE = Actor("service", "mastering", "mastering")
-"""Who acts where nobody asked: recovery after a crash, retention, expiry."""
 
 
 class Worker:
@@ -93,7 +91,8 @@ class Worker:
         """Take one turn, if there is one to take; whether there was. Also what a test calls instead of waiting."""
         structlog.contextvars.bind_contextvars(worker=self.owner)
         try:
-            worked = take_turn(self._engine, self.owner, self._lease, Outside(self._hooks, self._stops))
+            followed_up = followup.take_turn(self._engine, self.owner, self._lease, self._stops)
+            worked = take_turn(self._engine, self.owner, self._lease, Outside(self._hooks, self._stops)) or followed_up
             return worked or reconciling.take_turn(self._engine, self.owner, self._lease, self._stops)
         except LeaseLostError as lost:
             _log.warning("turn lost", run_id=str(lost))
@@ -123,5 +122,6 @@ def recover(engine: Engine) -> int:
     broken = runs.fail_stalled(engine, SERVICE, now(), all_of_them=True)
     with writing(engine) as session:
         run_store.free_leases(session)
+        owed.free_leases(session)
         reconciliations.free_leases(session)
     return broken

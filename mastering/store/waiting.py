@@ -10,7 +10,7 @@ from sqlmodel import Session, col
 from mastering.rules.claims import Lost
 from mastering.store import bulk, tables
 from mastering.store.documents import load
-from mastering.store.people import slices
+from mastering.store.people import among, slices
 
 _COLUMNS = ("app_id", "way", "account_id")
 
@@ -27,7 +27,7 @@ def near(session: Session, app_id: str, ways: Collection[str]) -> set[str]:
     """The ids of an app's waiting accounts to which one of these ways leads."""
     way = tables.WaitingWay
     query = select(col(way.account_id)).where(col(way.app_id) == app_id)
-    return {row[0] for part in slices(ways) for row in session.execute(query.where(col(way.way).in_(part)))}
+    return {row[0] for part in slices(ways) for row in session.execute(query.where(among(session, col(way.way), part)))}
 
 
 def apps(session: Session) -> list[str]:
@@ -35,6 +35,19 @@ def apps(session: Session) -> list[str]:
     account, app = tables.AppUser, tables.App
     somebody = select(1).where(col(account.app_id) == col(app.id), col(account.situation).is_not(None)).exists()
     return list(session.execute(select(col(app.id)).where(somebody).order_by(col(app.id))).scalars())
+
+
+def next_ids(session: Session, after: str, limit: int) -> list[str]:
+    """The ids of the next accounts in the queue that have no user, of every app, ignored ones included, ascending."""
+    account = tables.AppUser
+    query = select(col(account.id)).where(col(account.situation).is_not(None), col(account.user_id).is_(None), col(account.id) > after)
+    return list(session.execute(query.order_by(col(account.id)).limit(limit)).scalars())
+
+
+def apps_of(session: Session, account_ids: Collection[str]) -> dict[str, str]:
+    """Whose accounts these are: account id → app id."""
+    query = select(col(tables.AppUser.id), col(tables.AppUser.app_id))
+    return {row[0]: row[1] for part in slices(account_ids) for row in session.execute(query.where(col(tables.AppUser.id).in_(part)))}
 
 
 def kept_by_claims(session: Session, run: tables.ImportRun) -> set[str]:

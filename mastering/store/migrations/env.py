@@ -9,7 +9,17 @@ from alembic import context
 from sqlmodel import SQLModel
 from sqlmodel.sql.sqltypes import AutoString
 
-from mastering.store import befores, checkpoints, connections, reconciliations, schedules, tables  # noqa: F401  declare the tables
+from mastering.store import (  # noqa: F401  they declare the tables
+    befores,
+    checkpoints,
+    connections,
+    outbound,
+    owed,
+    reconciliations,
+    schedules,
+    spans,
+    tables,
+)
 
 connection = context.config.attributes["connection"]
 
