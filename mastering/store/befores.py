@@ -42,6 +42,12 @@ def drop(session: Session, run_id: str) -> int:
     return cast("CursorResult[Any]", session.execute(delete(RunBefore).where(col(RunBefore.run_id) == run_id))).rowcount
 
 
+def drop_of(session: Session, account_ids: Collection[str]) -> int:
+    """Forget what any run overwrote of these accounts, whose person is erased; how many rows."""
+    where = col(RunBefore.account_id).in_(account_ids)
+    return cast("CursorResult[Any]", session.execute(delete(RunBefore).where(where))).rowcount
+
+
 def subjects(session: Session, run_id: str, at_once: int) -> Iterator[list[str]]:
     """The people, and the accounts of nobody, that a run's events tell of; each once, in the order in which it came to them, in pieces."""
     event, known, after = tables.HistoryEvent, set[str](), 0
