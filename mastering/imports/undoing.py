@@ -23,7 +23,7 @@ from mastering.imports import runs
 from mastering.imports.planning import Planned, Planner
 from mastering.imports.reading import Survey
 from mastering.ledger import Actor, Ledger, Why
-from mastering.rules.people import User
+from mastering.rules.people import Account, User
 from mastering.rules.plan import Change
 from mastering.rules.record import Mode
 from mastering.rules.runs import RunStatus
@@ -98,8 +98,18 @@ class UndoPlanner(Planner):
 
     def _undoing(self, account_ids: Iterable[str]) -> Undoing:
         wanted, origin = set(account_ids), self._run.origin or ""
-        was = befores.of(self._session, origin, wanted)
-        return Undoing(origin, was, people.accounts(self._session, wanted), self._terms.at)
+        was, accounts = befores.of(self._session, origin, wanted), people.accounts(self._session, wanted)
+        untouched = {account.id for account in accounts.values() if self._is_last(account, origin)}
+        return Undoing(origin, was, accounts, untouched, self._terms.at)
+
+    def _is_last(self, account: Account, run_id: str) -> bool:
+        """Whether a run was the last to write on an account, what has been undone since left out."""
+        last = account.last_run_id
+        while last is not None and last != run_id:
+            run = self._session.get(tables.ImportRun, last)
+            was = befores.of(self._session, run.origin or "", [account.id]) if run is not None and run.source == UNDO else {}
+            last = was[account.id]["run"] if account.id in was else None
+        return last == run_id
 
 
 Chain = list[reconciliations.Event]

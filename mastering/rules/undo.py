@@ -46,11 +46,15 @@ def was_of(profile: Mapping[str, Value], account: Account, after: Mapping[str, V
 
 @dataclass(frozen=True, slots=True)
 class Undoing:
-    """What an undo knows of the run: its id, what it overwrote by account, the accounts as they are now, and the present instant."""
+    """What an undo knows of the run: its id, what it overwrote by account, the accounts as they are now, and the present instant.
+
+    `untouched`: the accounts that no later run has written on, or whose later runs have been undone.
+    """
 
     run_id: str
     was: Mapping[str, Was]
     accounts: Mapping[str, Account]
+    untouched: Collection[str]
     at: str
 
 
@@ -113,10 +117,11 @@ def _profile_conflicts(before: User | None, after: User, now: User, attributes: 
 
 
 def _account_conflicts(undoing: Undoing, before: User | None, after: User, now: User, accounts: list[str]) -> Versions:
-    has, present, found = _links(after), _links(now), Versions()
+    had, has, present, found = _links(before), _links(after), _links(now), Versions()
     for account_id in accounts:
         account = undoing.accounts.get(account_id)
-        by_later_run = account is not None and account_id in undoing.was and account.last_run_id != undoing.run_id
+        by_run = account_id in undoing.was or account_id not in had
+        by_later_run = account is not None and by_run and account_id not in undoing.untouched
         if account_id in has and (_state(present.get(account_id)) != _state(has[account_id]) or by_later_run):
             left, is_now = _told(has[account_id]), _told(present.get(account_id))
             found[f"account {has[account_id].external_id}"] = {"left": left, "now": f"{is_now}, imported since" if by_later_run else is_now}
@@ -166,9 +171,10 @@ def _restored(undoing: Undoing, before: User | None, now: User, attributes: list
         effect.pop("old", None)
     action = Action(trigger.value) if trigger is not None else Action.unlink if parting else Action.update
     first = next((account for account in now.links if account.id in set(accounts)), None)
+    named = first or next((undoing.accounts[each] for each in accounts if each in undoing.accounts), None)
     missing = [back["id"] for back in backs if back["linked"] and back["was"] is None and back["id"] in undoing.was]
     return Change(
-        first.external_id if first else None,
+        named.external_id if named else now.id,
         None,
         Decision(Situation.UNDONE, action, Rule.undone, trigger=trigger, to=target),
         user_id=now.id,
@@ -198,7 +204,7 @@ def _ends_assignments(now: User, backs: list[dict[str, Any]]) -> bool:
 def plan_undo_waiting(undoing: Undoing, account: Account) -> Change:
     """The row that takes back what a run did to an account of nobody: out of the queue, or back to where it stood in it."""
     was = undoing.was.get(account.id)
-    if account.user_id is not None or account.last_run_id != undoing.run_id or account.ignored != bool(was and was["ignored"]):
+    if account.user_id is not None or account.id not in undoing.untouched or account.ignored != bool(was and was["ignored"]):
         now = "linked" if account.user_id is not None else "ignored" if account.ignored else "imported or decided since"
         conflict: Versions = {f"account {account.external_id}": {"left": "waiting", "now": now}}
         decision = Decision(Situation.CHANGED_SINCE, Action.none, Rule.undone, reason="changed_since")

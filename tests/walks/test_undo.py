@@ -188,6 +188,27 @@ def test_an_undo_can_be_undone_and_then_the_run_again(org: World) -> None:
     rebuilt(org)
 
 
+def test_runs_are_taken_back_one_after_the_other_newest_first(org: World) -> None:
+    hr = org.app("HR", calm(mastering=RETURNS))
+    org.send(hr, [person("E1", department="Sales")])
+    states, sent = [], []
+    for department, active in (("IT", True), ("Legal", True), ("Legal", False)):
+        states.append(state(org))
+        sent.append(org.delta(hr, [person("E1", department=department, active=active)]))
+    for run, before in zip(reversed(sent), reversed(states), strict=True):
+        assert load(undo(org, run).situations) == {"UNDONE": 1}
+        assert state(org) == before
+    rebuilt(org)
+
+
+def test_a_later_run_that_is_not_undone_stands_in_the_way_of_an_earlier_one(org: World) -> None:
+    hr = org.app("HR", calm())
+    org.send(hr, [person("E1", department="Sales")])
+    run = org.delta(hr, [person("E1", department="IT")])
+    org.delta(hr, [person("E1", department="IT", title="Chief")])
+    assert load(undo(org, run).situations) == {"CHANGED_SINCE": 1}
+
+
 def test_a_run_is_undone_once_and_only_if_it_was_applied(org: World) -> None:
     hr = org.app("HR", calm())
     run = org.send(hr, [person("E1")])
