@@ -99,8 +99,6 @@ def test_a_release_and_a_place_that_was_taken_are_given_back(org: World) -> None
     hr, ad = org.app("HR", calm(mastering=master(WhenDeactivated.DO_NOTHING))), org.app("AD", calm())
     for app_id in (hr, ad):
         org.send(app_id, [person("E1", department=app_id)])
-    org.send(ad, [])
-    org.delta(ad, [person("E1", department=ad)])
     before = state(org)
     run = org.delta(hr, [person("E1", active=False, department=hr)])
     assert org.account(hr, "E1").released
@@ -234,7 +232,7 @@ def test_a_suspension_that_a_return_turned_into_pending_is_restored_by_the_move_
     hr = org.app("HR", calm(mastering=master(WhenDeactivated.SUSPEND, suspended=True)))
     org.send(hr, [person("E1")])
     org.delta(hr, [person("E1", active=False)])
-    run = org.delta(hr, [person("E1", email="other@example.com")])
+    run = org.delta(hr, [person("E1", active=True, email="other@example.com")])
     user = org.user_of(hr, "E1").id
     assert org.user(user).status == "PENDING_ACTIVATION"
     undo(org, run)
