@@ -214,6 +214,7 @@ class Ledger:
         self._touched.pop(user.id, None)
         for account in user.links:
             self._touched.pop(account.id, None)
+        self.session.execute(delete(tables.Finding).where(col(tables.Finding.user_id) == user.id))
         self.session.execute(delete(tables.AppUser).where(col(tables.AppUser.user_id) == user.id))
         self.session.execute(delete(tables.User).where(col(tables.User.id) == user.id))
         del self.users[user.id]

@@ -26,7 +26,7 @@ class _Head(msgspec.Struct):
     active: Any = UNSET  # left out is not null
 
 
-class _Body(_Head):
+class _Body(_Head, forbid_unknown_fields=True):
     profile: Any = msgspec.field(default_factory=dict)
 
 
@@ -86,6 +86,9 @@ def decode(line: Line) -> Record | Unusable:
         return _unusable(line, "not_json", "the record is nested too deeply")
     except UnicodeDecodeError:
         return _unusable(line, "not_utf8", "the line is not UTF-8 text")
+    except msgspec.ValidationError as error:  # of members whose values may be anything: one that is no member
+        name = str(error).partition("`")[2].partition("`")[0]
+        return _unusable(line, "unknown_member", f"{name}: is no member of a record, which has externalId, active and profile")
     except msgspec.DecodeError as error:
         return _unusable(line, "not_json", str(error))
     external_id = external_id_of(body.externalId)
