@@ -1,7 +1,7 @@
 """Users: the directory's own resource, in Okta's shape (API.md, /users).
 
 `POST /users/{id}` merges and `PUT` replaces; the first `DELETE` deactivates and the second deletes. Fields that Okta's clients send along
-and that mean nothing here, such as credentials, are left aside.
+and that mean nothing here, such as an identity provider, are left aside.
 """
 
 from __future__ import annotations
@@ -15,23 +15,26 @@ from litestar.status_codes import HTTP_200_OK
 from msgspec import UNSET, Meta, Struct, UnsetType, field
 
 from api.auth import actor_of
-from api.filters import Asked, Direction, cursor_from, cursor_text, wanted_by
+from api.filters import Asked, Direction, cursor_from, cursor_text, statuses_by, wanted_by
 from api.instants import Instant, zoned
 from api.paging import linked
 from api.preconditions import etag, expected
-from mastering import users
+from mastering import asof, users
 from mastering.clock import now, wire
 from mastering.holds import Terms
+from mastering.outgoing import Seal
 from mastering.rules.expressions import Value
 from mastering.rules.lifecycle import OKTA_STATUS, Status, Trigger, may
 from mastering.rules.people import Hold
 from mastering.rules.people import User as Person
 from mastering.store.catalog import USER_TYPE_ID
 from mastering.users import Act
+from mastering.vault import Vault
 
 _PAGE = 200
 _PEOPLE_PICKER = 10
 """What Okta answers to `q` without a limit."""
+_LONGEST_PASSWORD = 128
 
 
 class HoldView(Struct, rename="camel"):
@@ -61,10 +64,33 @@ class User(Struct, rename="camel"):
     embedded: dict[str, HoldView] | UnsetType = field(name="_embedded", default=UNSET)
 
 
+class Password(Struct):
+    """A password that a user is given. It is pushed to the apps that are to get it, and kept nowhere."""
+
+    value: Annotated[str, Meta(min_length=1, max_length=_LONGEST_PASSWORD)] | None = None
+
+    def __repr__(self) -> str:
+        return "Password(…)"
+
+
+class Credentials(Struct):
+    """Of credentials only a password in plain text means anything here."""
+
+    password: Password | None = None
+
+
 class NewProfile(Struct):
-    """What a user is made or changed from."""
+    """What a user is made or replaced from."""
 
     profile: dict[str, Any]
+    credentials: Credentials | None = None
+
+
+class ProfileChange(Struct):
+    """What is changed of a user."""
+
+    profile: dict[str, Any] = {}
+    credentials: Credentials | None = None
 
 
 class HoldTerms(Struct, forbid_unknown_fields=True):
@@ -141,9 +167,18 @@ class UserController(Controller):
         sort_order: Annotated[Direction, QueryParameter(name="sortOrder")] = Direction.asc,
         after: FromQuery[str | None] = None,
         limit: Annotated[int | None, QueryParameter(ge=1, le=_PAGE)] = None,
+        as_of: Annotated[datetime | None, QueryParameter(name="asOf")] = None,
     ) -> Response[list[User]]:
-        """Users by the beginning of a name or e-mail address, by a filter or by a search; without one, those who are not deactivated."""
+        """Users by the beginning of a name or e-mail address, by a filter or by a search; without one, those who are not deactivated.
+
+        With `asOf`, those of that instant as they were then, by status, in the order of their ids; who is deleted by now is among them.
+        """
         engine = request.app.state.engine
+        at_that_time = zoned("asOf", as_of)
+        if at_that_time is not None:
+            statuses = statuses_by(Asked(q, filter, search, sort_by, sort_order))
+            past = asof.page(engine, at_that_time, statuses, after or "", limit or _PAGE)
+            return linked(request, [user_view(request, user, wire(at_that_time)) for user in past.users], past.after)
         schema = users.schema(engine)
         wanted = wanted_by(Asked(q, filter, search, sort_by, sort_order), schema)
         page = users.page(engine, wanted, cursor_from(after, wanted.sort, schema), limit or (_PEOPLE_PICKER if q else _PAGE))
@@ -154,7 +189,8 @@ class UserController(Controller):
     @post(status_code=HTTP_200_OK, summary="Create a user", sync_to_thread=True)
     def create_user(self, request: Request[Any, Any, Any], data: JSONBody[NewProfile], activate: FromQuery[bool] = True) -> Response[User]:
         """A new user, active unless `activate=false`."""
-        user = users.create(request.app.state.engine, actor_of(request), now(), data.profile, activate=activate)
+        password = _sealing(request, data.credentials)
+        user = users.create(request.app.state.engine, actor_of(request), now(), data.profile, activate=activate, password=password)
         return _answer(request, user)
 
     @get("/{user_id:str}", summary="A user", sync_to_thread=True)
@@ -169,17 +205,17 @@ class UserController(Controller):
         as_of = zoned("asOf", as_of)
         if as_of is None:
             return _answer(request, users.read(engine, user_id))
-        return Response(user_view(request, users.read_as_of(engine, user_id, as_of), wire(as_of)))
+        return Response(user_view(request, asof.read(engine, user_id, as_of), wire(as_of)))
 
     @post("/{user_id:str}", status_code=HTTP_200_OK, summary="Correct a user", sync_to_thread=True)
-    def update_user(self, request: Request[Any, Any, Any], user_id: FromPath[str], data: JSONBody[NewProfile]) -> Response[User]:
-        """Merge attributes into the profile; null clears one."""
-        return _written(request, user_id, data.profile, replace=False)
+    def update_user(self, request: Request[Any, Any, Any], user_id: FromPath[str], data: JSONBody[ProfileChange]) -> Response[User]:
+        """Merge attributes into the profile; null clears one. A password that is given goes to the apps that are to get it."""
+        return _written(request, user_id, data, replace=False)
 
     @put("/{user_id:str}", summary="Replace a user", sync_to_thread=True)
     def replace_user(self, request: Request[Any, Any, Any], user_id: FromPath[str], data: JSONBody[NewProfile]) -> Response[User]:
         """Replace the profile; what is not named is cleared."""
-        return _written(request, user_id, data.profile, replace=True)
+        return _written(request, user_id, data, replace=True)
 
     @delete("/{user_id:str}", summary="Deactivate, then delete a user", sync_to_thread=True)
     def delete_user(self, request: Request[Any, Any, Any], user_id: FromPath[str]) -> None:
@@ -220,9 +256,17 @@ def _moved(request: Request[Any, Any, Any], user_id: str, wanted: Act, data: Rea
     return {}
 
 
-def _written(request: Request[Any, Any, Any], user_id: str, profile: dict[str, Any], *, replace: bool) -> Response[User]:
-    engine, check = request.app.state.engine, expected(request)
-    return _answer(request, users.update(engine, actor_of(request), now(), user_id, profile, replace=replace, check=check))
+def _written(request: Request[Any, Any, Any], user_id: str, data: NewProfile | ProfileChange, *, replace: bool) -> Response[User]:
+    engine, check, password = request.app.state.engine, expected(request), _sealing(request, data.credentials)
+    user = users.update(engine, actor_of(request), now(), user_id, data.profile, replace=replace, check=check, password=password)
+    return _answer(request, user)
+
+
+def _sealing(request: Request[Any, Any, Any], credentials: Credentials | None) -> Seal | None:
+    """What seals the password that was given, if one was, for whatever it is sealed for."""
+    value = credentials.password.value if credentials is not None and credentials.password is not None else None
+    vault: Vault = request.app.state.vault
+    return None if value is None else lambda purpose: vault.seal(value, purpose)
 
 
 def _answer(request: Request[Any, Any, Any], user: Person) -> Response[User]:

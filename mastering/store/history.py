@@ -49,6 +49,20 @@ def chain(session: Session, subject: str) -> list[tables.HistoryEvent]:
     return list(session.execute(select(event).where(col(event.subject) == subject).order_by(col(event.seq))).scalars())
 
 
+def until(session: Session, subjects: Sequence[str], at: str, types: Sequence[str] | None = None) -> Iterator[tables.HistoryEvent]:
+    """The events of these subjects up to an instant, chain after chain, each in its order; of these types alone if some are given."""
+    event = tables.HistoryEvent
+    query = select(event).where(col(event.subject).in_(subjects), col(event.at) <= at).order_by(col(event.subject), col(event.seq))
+    query = query if types is None else query.where(col(event.type).in_(types))
+    yield from session.execute(query.execution_options(yield_per=_PAGE)).scalars()
+
+
+def last_position(session: Session, at: str) -> int:
+    """The position of the last event that had been written at an instant; 0 before the first."""
+    position = func.coalesce(func.max(col(tables.HistoryEvent.position)), 0)
+    return int(session.execute(select(position).where(col(tables.HistoryEvent.at) <= at)).scalar_one())
+
+
 def newest_first(session: Session, subject: str, before: int | None, limit: int) -> list[tables.HistoryEvent]:
     """The events of one subject that come before this number, newest first."""
     event = tables.HistoryEvent

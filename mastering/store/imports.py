@@ -99,7 +99,7 @@ def others_acted(session: Session, run_id: str, since: int) -> bool:
 
 def _of_no_concern() -> ColumnElement[bool]:
     """Of an event, that no row of any plan was decided on what it tells."""
-    return or_(*(col(tables.HistoryEvent.type).startswith(kind) for kind in ("import.", "token.", "hook.")))
+    return or_(*(col(tables.HistoryEvent.type).startswith(kind) for kind in ("import.", "token.", "hook.", "provisioning.")))
 
 
 def _by_others(run_id: str, since: int) -> ColumnElement[bool]:
