@@ -20,7 +20,7 @@ from mastering.errors import IllegalMove, NotFound, WrongState
 from mastering.ledger import Actor, Ledger, Why
 from mastering.rules.lifecycle import Status
 from mastering.store import erasure as store
-from mastering.store import history, people
+from mastering.store import history, outbound, people
 from mastering.store.documents import load
 from mastering.store.engine import writing
 from mastering.store.locks import Lock, hold
@@ -70,6 +70,7 @@ def erase(engine: Engine, actor: Actor, now: datetime, id_or_login: str, reason:
         subjects = {user_id, *store.without_a_row(session, traces.accounts)}
         events = store.values_of(session, subjects)
         rows = store.plans_of(session, user_id, traces.accounts, traces.known) + store.reports_of(session, user_id, traces.accounts)
+        rows += outbound.erase(session, user_id)
         ledger.note(subject, "user.erase", {"events": events, "rows": rows}, why)
         ledger.flush()
     from_disk = store.empty_the_log(engine)
