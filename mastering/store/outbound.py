@@ -416,14 +416,6 @@ def stopped_apps(session: Session) -> set[str]:
     return set(session.execute(query.where(_stopped)).scalars())
 
 
-def erase(session: Session, user_id: str) -> int:
-    """Delete what tasks say of a person who is being erased; how many rows. What an app is still to be told keeps the login until it is told."""
-    mine = col(OutboundTask.user_id) == user_id
-    ended = session.execute(delete(OutboundTask).where(mine, ~_open).returning(col(OutboundTask.seq))).all()
-    session.execute(update(OutboundTask).where(mine).values(error=None))
-    return len(ended)
-
-
 def forget_finished(session: Session, before: str) -> None:
     """Delete tasks that ended before an instant; what came of them stands in the history."""
     session.execute(delete(OutboundTask).where(col(OutboundTask.finished) < before))
