@@ -69,6 +69,8 @@ ALWAYS = {
     "INACTIVE_UNKNOWN": ("none", "not_pulled_in"),
     "WITHDRAWN": ("withdraw", "left_the_queue"),
     "INVALID": ("reject", "record_invalid"),
+    "UNDONE": ("restore", "undone"),
+    "CHANGED_SINCE": ("none", "undone"),
 }
 
 _HEAD, *_BODY = [line.split() for line in LEAVING.strip().splitlines()]
