@@ -7,13 +7,9 @@
 `changes`, `approve`, `cancel`        what to do about an import that is held
 `reconcile`                           what is not as the rules expect, and why
 `users`, `history`, `review`, `apps`  who is there, what happened, who waits, where they come from
-<<<<<<< HEAD
 `export`, `checkpoint`                the whole history as a file, and a signed statement of what it is
 `verify`                              whether the history is still what it was, straight in the database
-=======
 `why`                                 why something happened to somebody, and what would have changed it
-`checkpoint`, `verify`                sign what the history is; whether it is still what it was, straight in the database
->>>>>>> main
 `token`                               access tokens, straight in the database
 `demo`                                a made-up company on a server of its own, to look at
 ====================================  ======================================================================================
@@ -59,11 +55,8 @@ _app.command("users")(people.users)
 _app.command("history")(people.history)
 _app.command("review")(people.review)
 _app.command("apps")(people.apps)
-<<<<<<< HEAD
 _app.command("export")(proof.export)
-=======
 _app.command("why")(why)
->>>>>>> main
 _app.command("checkpoint")(proof.checkpoint)
 _app.command("verify")(proof.verify)
 _app.add_typer(tokens.commands, name="token")

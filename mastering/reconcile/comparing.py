@@ -15,6 +15,7 @@ from typing import Any, cast
 
 from sqlmodel import Session
 
+from mastering.cases import take_in
 from mastering.clock import wire
 from mastering.proof import verify_chain
 from mastering.remaster import load_sources
@@ -26,14 +27,13 @@ from mastering.rules.people import Account, User
 from mastering.rules.plan import Change, Found, Prepared, Terms, plan_unlinked, prepare_again, stake
 from mastering.rules.policy import ImportPolicy
 from mastering.rules.profile import Sources
-from mastering.rules.reconciliation import IN_WORDS, Cause, Difference, Kind, Past, Seen
+from mastering.rules.reconciliation import IN_WORDS, Cause, Difference, Kind, Past
 from mastering.rules.record import Mode
 from mastering.rules.text import fold_login
 from mastering.store import catalog, people, tables
 from mastering.store import imports as import_store
 from mastering.store import reconciliations as store
 from mastering.store import users as user_store
-from mastering.store.documents import load
 from mastering.terms import terms_of
 
 AT_ONCE = 1_000
@@ -152,7 +152,7 @@ def _check(batch: Batch, subject: str, head: tuple[int, bytes], events: Iterable
             batch.events += 1
             yield event
             if past is not None:
-                _see(past, event)
+                take_in(past, event)
 
     broken = verify_chain(cast("Iterable[tables.HistoryEvent]", told()), head)
     if broken is None:
@@ -172,13 +172,6 @@ def _check(batch: Batch, subject: str, head: tuple[int, bytes], events: Iterable
             None,
         )
     )
-
-
-def _see(past: Past, event: store.Event) -> None:
-    body = load(event.body)
-    by_hand = "run" not in body and "rule" not in body and body["actor"]["type"] == "token"
-    written = load(event.values_json).get("attributes", ()) if event.values_json else ()
-    past.see(Seen(event.id, event.seq, by_hand), event.type, body, written)
 
 
 # -- the queue --------------------------------------------------------------------------------------------------------
