@@ -19,7 +19,6 @@ from mastering.rules.lifecycle import Status
 from mastering.rules.people import Account, User
 from mastering.rules.policy import Confirmation, ImportPolicy
 from mastering.rules.ranking import Link, authority
-from mastering.rules.reconciliation import Past, Seen
 from mastering.rules.record import AccountState
 from mastering.rules.why import Case, Judged
 from mastering.store import history, tables
@@ -184,11 +183,3 @@ def agrees(judged: Judged, told: Sequence[Mapping[str, Any]]) -> bool:
         expected.append("activate")
     reason = first.get("reason") if first.get("reason") in REFUSALS else None
     return moves == expected and reason == (judged.reason if judged.reason in REFUSALS else None)
-
-
-def take_in(past: Past, event: Any) -> None:
-    """Have a person's past take in the next event: who wrote what, and whether an admin did it by hand (SPEC §12)."""
-    body = load(event.body)
-    by_hand = "run" not in body and "rule" not in body and body["actor"]["type"] == "token"
-    written = load(event.values_json).get("attributes", ()) if event.values_json else ()
-    past.see(Seen(event.id, event.seq, by_hand), event.type, body, written)

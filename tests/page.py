@@ -1,6 +1,7 @@
 """A page of `docs/` whose commands are run as they stand: its `sh` blocks by bash in an empty folder, against a server it starts itself.
 
-The page starts `mastering serve &` on port 8000; a test takes any free port instead, and the server ends with the shell.
+The page starts `mastering serve &` on port 8000; a test takes any free port instead, and the server ends with the shell. The same goes for
+other servers that a page starts, on ports that begin with 81.
 """
 
 from __future__ import annotations
@@ -10,6 +11,7 @@ import re
 import socket
 import subprocess
 import sys
+from collections import defaultdict
 from collections.abc import Mapping
 from pathlib import Path
 
@@ -26,9 +28,10 @@ def blocks(name: str) -> list[tuple[str, str]]:
 
 def run(name: str, folder: Path, environment: Mapping[str, str] | None = None) -> list[str]:
     """Run a page's commands in `folder`; what each `sh` block printed. The first command that fails stops it."""
-    port = _free_port()
+    port, others = _free_port(), defaultdict[str, int](_free_port)
     commands = f"\necho '{_MARK}'\n".join(text for kind, text in blocks(name) if kind == "sh")
-    script = f"set -eu -o pipefail\ntrap 'kill $(jobs -p); wait' EXIT\n{commands}".replace(":8000", f":{port}")
+    script = f"set -eu -o pipefail\ntrap 'kill $(jobs -p); wait' EXIT\n{commands}"
+    script = re.sub(r":(81\d\d)\b", lambda found: f":{others[found[1]]}", script.replace(":8000", f":{port}"))
     clean = {key: value for key, value in os.environ.items() if not key.startswith("MASTERING_")}
     clean |= {"PATH": f"{Path(sys.executable).parent}{os.pathsep}{os.environ['PATH']}", "MASTERING_PORT": str(port), "COLUMNS": "120"}
     with (folder / "server.log").open("w+") as log:

@@ -16,6 +16,7 @@ from collections.abc import Iterable, Sequence
 from dataclasses import replace
 from typing import Any
 
+from mastering.imports.repairing import is_repair, repaired
 from mastering.ledger import Ledger
 from mastering.rules.claims import Lost
 from mastering.rules.decision import Action, Situation
@@ -166,6 +167,8 @@ class Again:
         if account is None or account.user_id is None or planned.decision.action in _STANDS:
             return planned
         user = self._ledger.users[account.user_id]
+        if is_repair(planned):
+            return repaired(self._ledger.session, self._terms, account, user)
         if planned.decision.situation is not Situation.WENT_MISSING:
             fresh = plan_linked(self._terms, _record(planned, account), account, user)
         elif account.linked_at is not None and account.linked_at > (self._run.snapshot_at or self._run.created):

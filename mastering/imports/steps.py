@@ -25,6 +25,7 @@ from mastering.imports.hooking import HookCaller
 from mastering.imports.lease import Lease, StoppedError
 from mastering.imports.planning import Planned, Planner
 from mastering.imports.pulling import remember
+from mastering.imports.repairing import RECONCILIATION, RepairPlanner
 from mastering.imports.rows import PlanWriter
 from mastering.imports.runs import starter
 from mastering.ledger import Actor, Ledger
@@ -114,7 +115,8 @@ def _planned(lease: Lease, run: tables.ImportRun, now: datetime, outside: Outsid
             terms = terms_of(session, run.app_id, run.mode, now)
             app = session.get_one(tables.App, run.app_id)
             hook = hook_store.active(session, terms.policy.hook_id)
-            planned = Planner(session, run, terms, writer, hook_store.terms_of_hook(hook) if hook else None).plan()
+            planner = RepairPlanner if run.source == RECONCILIATION else Planner
+            planned = planner(session, run, terms, writer, hook_store.terms_of_hook(hook) if hook else None).plan()
         if planned is not None or hook is None:
             break
         if outside.hooks is None:

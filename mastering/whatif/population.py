@@ -14,14 +14,14 @@ from dataclasses import dataclass, field
 
 from sqlmodel import Session
 
-from mastering.cases import take_in
+from mastering.reconcile.comparing import pasts_of
 from mastering.remaster import LOST, losers
 from mastering.rules.disagreement import ask_again
 from mastering.rules.people import User
 from mastering.rules.profile import Sources, Update, mastered, moved_login
 from mastering.rules.ranking import authority
 from mastering.rules.reconciliation import Past, status_drift
-from mastering.store import history, people
+from mastering.store import people
 from mastering.store import users as user_store
 from mastering.whatif.rows import Foreseen, Kind, When
 from mastering.whatif.world import Follows, World
@@ -131,7 +131,7 @@ class Population:
             new = status_drift(self.after.policies[account.app_id], self.after.ranking, user, account, self.at)
             if new is None or new.trigger is None:
                 continue
-            past = past or _past(self.session, user.id)
+            past = past or pasts_of(self.session, [user.id])[user.id]
             new = status_drift(self.after.policies[account.app_id], self.after.ranking, user, account, self.at, past)
             old = status_drift(self.before.policies[account.app_id], self.before.ranking, user, account, self.at, past)
             if new is None or new.trigger is None or (old is not None and old.trigger is new.trigger):
@@ -157,13 +157,6 @@ def _profile(user: User, update: Update) -> Iterator[Foreseen]:
     elif update.new:
         attributes = {name: (user.profile.get(name), value) for name, value in update.new.items()}
         yield Foreseen(Kind.PROFILE, When.ON_SAVE, user.id, user.login, attributes=attributes)
-
-
-def _past(session: Session, user_id: str) -> Past:
-    past = Past()
-    for event in history.chain(session, user_id):
-        take_in(past, event)
-    return past
 
 
 def profiles_after(population: Population, ids: Collection[str]) -> dict[str, User]:

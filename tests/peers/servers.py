@@ -74,16 +74,21 @@ class Server:
         whole = {name: value for name, value in known.items() if name not in {"meta", "groups"}} | changes
         self.ask("PUT", f"/Users/{known['id']}", json=whole).raise_for_status()
 
+    def tenant(self, name: str) -> Server:
+        """The same process with other people, kept apart from everybody else's."""
+        return Server(self.base_url.replace("/first/", f"/{name}/"), self.token)
+
     def delete(self, user_name: str) -> None:
         self.ask("DELETE", f"/Users/{self.users()[user_name]['id']}").raise_for_status()
 
 
 @contextmanager
 def scim2_server(folder: Path) -> Iterator[Server]:
-    """A `scim2-server` with nobody in it."""
+    """A `scim2-server` with nobody in it, which makes a tenant of whatever name it is asked by."""
     port = free_port()
-    command: list[str | Path] = [Path(sys.executable).parent / "scim2-server", "--port", str(port), "--bearer-token", TOKEN]
-    with _running(command, folder / "scim2-server.log", Server(f"http://127.0.0.1:{port}")) as server:
+    program = Path(sys.executable).parent / "scim2-server"
+    command: list[str | Path] = [program, "--port", str(port), "--bearer-token", TOKEN, "--dynamic-tenants"]
+    with _running(command, folder / "scim2-server.log", Server(f"http://127.0.0.1:{port}/first/v2")) as server:
         yield server
 
 

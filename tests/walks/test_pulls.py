@@ -448,12 +448,13 @@ def test_dates_are_compared_as_instants_whatever_their_zone(pulled: Pulled) -> N
 
 
 def test_a_mapping_a_username_and_matching_read_scim_paths(pulled: Pulled) -> None:
+    extension: dict[str, Any] = {ENTERPRISE: {"department": "Engines", "employeeNumber": "E1"}}
     pulled.server.users = [
         user(
             "ada",
             emails=[{"value": "ada@home.example", "type": "home"}, {"value": "ada@work.example", "type": "work"}],
             roles=[{"value": "countess"}],
-            **{ENTERPRISE: {"department": "Engines", "employeeNumber": "E1"}},
+            **extension,
         )
     ]
     pulled.map(
