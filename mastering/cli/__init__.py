@@ -10,6 +10,7 @@
 `export`, `checkpoint`                the whole history as a file, and a signed statement of what it is
 `verify`                              whether the history is still what it was, straight in the database
 `why`                                 why something happened to somebody, and what would have changed it
+`whatif`                              who would change if options were saved, with nothing applied
 `token`                               access tokens, straight in the database
 `demo`                                a made-up company on a server of its own, to look at
 ====================================  ======================================================================================
@@ -30,6 +31,7 @@ from mastering.cli.exits import Exit, Stop
 from mastering.cli.reconcile import reconcile
 from mastering.cli.serve import serve
 from mastering.cli.terminal import tell
+from mastering.cli.whatif import whatif
 from mastering.cli.why import why
 from mastering.cli.worker import health, worker
 from mastering.errors import MasteringError
@@ -57,6 +59,7 @@ _app.command("review")(people.review)
 _app.command("apps")(people.apps)
 _app.command("export")(proof.export)
 _app.command("why")(why)
+_app.command("whatif")(whatif)
 _app.command("checkpoint")(proof.checkpoint)
 _app.command("verify")(proof.verify)
 _app.add_typer(tokens.commands, name="token")
