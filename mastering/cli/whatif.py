@@ -118,7 +118,8 @@ def _print(client: Client, found: Preview, labels: dict[str, str], limit: int) -
             continue
         params = {"kind": kind, "limit": str(min(limit, _PAGE))}
         rows = list(islice(client.pages(f"/previews/{segment(found.id)}/rows", Row, params), limit))
-        out.print(words("\n", words(f"{kind} ({found.counts[kind]:,})", style="bold"), words(f"  {told}", style="dim")))
+        out.print()
+        out.print(words(words(f"{kind} ({found.counts[kind]:,})", style="bold"), words(f"  {told}", style="dim")))
         out.print(_table(rows, labels))
         if found.counts[kind] > len(rows):
             out.print(words(f"  … and {found.counts[kind] - len(rows):,} more", style="dim"))

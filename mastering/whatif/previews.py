@@ -15,9 +15,9 @@ from mastering.errors import Busy, Invalid, NotFound
 from mastering.ids import new_id
 from mastering.ledger import Actor
 from mastering.rules.runs import RunStatus
+from mastering.store import catalog, tables
 from mastering.store import previews as store
-from mastering.store import tables
-from mastering.store.documents import dump, load
+from mastering.store.documents import dump
 from mastering.store.engine import reading, writing
 from mastering.whatif.world import Wishes, check
 
@@ -61,9 +61,8 @@ def _require_replayable(session: Session, run_id: str, wishes: Wishes) -> None:
     if wishes.mappings or wishes.attributes:
         causes.append("runId: a run is replayed as it was matched and mapped; for other mappings or attribute masters preview everybody")
     if run.policy is not None:
-        policy = wishes.policies.get(run.app_id)
-        planned = load(run.policy)
-        if policy is not None and any(msgspec.to_builtins(getattr(policy, part)) != planned.get(part) for part in ("matching", "username")):
+        planned, policy = catalog.policy_from(run.policy), wishes.policies.get(run.app_id)
+        if policy is not None and (policy.matching, policy.username) != (planned.matching, planned.username):
             causes.append("runId: a run is replayed as it was matched; for other matching or usernames send its file again as a dry run")
     if causes:
         raise Invalid("Api validation failed: runId", *causes)
