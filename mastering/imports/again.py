@@ -57,7 +57,7 @@ class Again:
         session, self._ledger, self._run, self._terms = ledger.session, ledger, run, terms
         new = {change.external_id for _, change in changes if change.external_id and change.app_user_id is None}
         self._appeared = people.accounts_of_app(session, run.app_id, new)
-        self._arriving = dict(_arriving(terms, changes))
+        self._arriving = dict(arriving(terms, changes))
         self._directory = store.Directory(session, terms.policy.matching)
         self._crowd = Crowd(self._directory.find([prepared.keys for prepared in self._arriving.values()]))
         self._holders: dict[str, str | None] = {}
@@ -217,7 +217,7 @@ def _arrives(change: Change) -> bool:
     return change.decision.action is Action.create or "link" in change.effect
 
 
-def _arriving(terms: Terms, changes: Sequence[tuple[int, Change]]) -> Iterable[tuple[int, Prepared]]:
+def arriving(terms: Terms, changes: Sequence[tuple[int, Change]]) -> Iterable[tuple[int, Prepared]]:
     """The rows that would link or create, prepared again from what the plan keeps of their records."""
     for seq, change in changes:
         if _arrives(change):

@@ -233,7 +233,8 @@ class ImportRun(SQLModel, table=True):
     `origin`: the reconciliation that it repairs.
     `pull`: how the records were fetched, where they were.
 
-    `takeovers`: how often it was taken from an owner whose lease had run out, or who was known to be dead.
+    `takeovers`: how often it was taken from an owner whose lease had run out, or who was known to be dead. `queue_cursor`: behind which
+    waiting row to go on matching, where the whole queue has to be matched after its last row.
     """
 
     __tablename__: ClassVar[Any] = "import_runs"
@@ -274,6 +275,7 @@ class ImportRun(SQLModel, table=True):
     completed: str | None = None
     as_of_event: int = Field(default=0, sa_type=BigInteger)
     cursor: int = 0
+    queue_cursor: str | None = None
     owner: str | None = None
     lease_until: str | None = None
     fence: int = 0

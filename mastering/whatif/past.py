@@ -110,7 +110,7 @@ class Replay:
         """The people of these rows as they were when the plan was made, and which of their accounts had been shown active."""
         ids = {change.user_id for _, change in changes if change.user_id and change.decision.situation in _ASKED}
         chains: dict[str, list[tables.HistoryEvent]] = defaultdict(list)
-        for event in history.until(self.session, ids, self.position):
+        for event in history.before(self.session, ids, self.position):
             chains[event.subject].append(event)
         return {user_id: replayed(self.session, chains[user_id]) for user_id in ids}
 

@@ -138,6 +138,7 @@ def check_against_saving(org: Org, wanted: Wanted) -> None:
         return
     assert everything(org.engine) == before, "a preview changes nothing"
     save()
+    org.world.work()  # of a large organisation, what follows is carried out by a worker
     told = by_kind(rows)
     users, accounts = before[0], before[1]
     after_users, after_accounts, findings, events = everything(org.engine)
@@ -206,7 +207,6 @@ def test_each_thing_that_saving_does_is_among_what_is_compared(database: Engine)
     )
     hr, ad = org.apps["HR"], org.apps["AD"]
     org.world.set_org(enabled=False)
-    everybody = [record("ann"), record("bob"), record("cid"), record("dan")]
     for app_id in (hr, ad):
         policies.replace(org.engine, ADMIN, now(), app_id, calm(mastering=master(), matching=Matching(allow_partial=True)))
     org.world.send(ad, [record("ann", title="by AD"), record("bob", active=False), record("cid", title="x"), record("dan")])
