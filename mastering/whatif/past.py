@@ -48,6 +48,8 @@ _ASKED = frozenset(
 )
 """Situations whose outcome depends on the policy or the ranking."""
 _NEW = "new"
+_ERASED = "{}"
+"""The effect of a row that says nothing any more, as the person was erased."""
 
 
 @dataclass(slots=True)
@@ -84,7 +86,7 @@ class Replay:
         """The rows of the plan that would have come out otherwise, in its order."""
         after = 0
         while rows := store.changes(self.session, self.run.id, after, _AT_ONCE):
-            changes = [(row.seq, change_of(row)) for row in rows]
+            changes = [(row.seq, change_of(row)) for row in rows if row.effect != _ERASED]
             users = self._people(changes)
             yield [found for _, change in changes if (found := self._again(change, users)) is not None]
             after = rows[-1].seq

@@ -176,3 +176,14 @@ def test_only_admins_may_ask_and_auditors_may_read(service: Service) -> None:
     auditor = service.caller("auditor")
     assert auditor.ask("POST", "/previews", json={"changes": {"profileMasters": [ad, hr]}}).status_code == 403
     assert auditor.ask("GET", f"/previews/{found['id']}/rows").status_code == 200
+
+
+def test_who_is_erased_is_taken_out_of_previews_as_well_and_a_replay_passes_over_the_row(service: Service) -> None:
+    hr, ad = two_masters(service)
+    found = previewed(service, {"profileMasters": [ad, hr]})
+    run = service.send(hr, [record("ann")])
+    service.post("/users/jane@example.com/erasure", json={})
+    (profile,) = rows(service, found, kind="PROFILE")
+    assert (profile["login"], profile["attributes"], profile["detail"]) == (None, {}, "erased")
+    wished = policy(mastering={"enabled": True, "whenDeactivated": "SUSPEND"})
+    assert previewed(service, {"importPolicies": {hr: wished}}, runId=run["id"])["rows"] == 0
