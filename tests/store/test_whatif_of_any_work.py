@@ -213,7 +213,7 @@ def test_each_thing_that_saving_does_is_among_what_is_compared(database: Engine)
     policies.replace(
         org.engine, ADMIN, now(), ad, calm(mastering=master(), confirmation=Confirmation(), matching=Matching(allow_partial=True))
     )
-    org.world.send(ad, [record("cid", 2, email="new@example.com", lastName="Other")], Mode.INCREMENTAL)
+    org.world.send(ad, [record("cid", 2, email="new@example.com", lastName="Other", title="y")], Mode.INCREMENTAL)
     mapped = another_mapping("AD", "lastName", "appuser.title == 'by AD' ? null : 'Other'")(org)
     wishes = replace(mapped[0], ranking=(ad, hr))
     found = by_kind(preview(org, wishes))
