@@ -85,6 +85,7 @@ CONTROLLERS: list[ControllerRouterHandler] = [
     why.WhyController,
     reconciliations.ReconciliationController,
     org.OrgController,
+    org.NightlyController,
     tokens.TokenController,
     logs.LogController,
     history.HistoryController,

@@ -21,8 +21,8 @@ from typing import Any
 import msgspec
 
 from mastering.errors import Invalid
-from mastering.rules.filters import ORDERED, FilterError, Kind, Node, Property, Vocabulary, read
-from mastering.rules.lifecycle import OKTA_STATUS
+from mastering.rules.filters import ORDERED, Comparison, Denial, Either, Every, FilterError, Kind, Node, Property, Vocabulary, read
+from mastering.rules.lifecycle import OKTA_STATUS, Status
 from mastering.rules.schema import Attribute, Schema
 from mastering.store.search import INDEXED, PROFILE, Cursor, Sort
 from mastering.store.users import Wanted
@@ -90,6 +90,34 @@ def wanted_by(asked: Asked, schema: Schema) -> Wanted:
         )
     gone = next(status for status, shown in OKTA_STATUS.items() if shown == "DEPROVISIONED")
     return Wanted(asked.q or None, gone if node is None else None, node, _sort(asked, schema))
+
+
+def statuses_by(asked: Asked) -> list[Status]:
+    """The statuses that a list of the past asks for; without a filter all but deactivated. Raises `Invalid` for what else is asked."""
+    others = {"q": asked.q, "search": asked.search, "sortBy": asked.sort_by}
+    causes = [
+        f"{name}: is not combined with asOf; lists of the past are filtered by status, in the order of ids"
+        for name in others
+        if others[name]
+    ]
+    if causes:
+        raise Invalid("The list of users as of then cannot be had so", *causes)
+    if asked.filter is None:
+        return [status for status, shown in OKTA_STATUS.items() if shown != "DEPROVISIONED"]
+    node = filtered("filter", asked.filter, Vocabulary({"status": _FILTERED["status"]}.get, "status can be, as of then"))
+    return [status for status, shown in OKTA_STATUS.items() if _fits(shown, node)]
+
+
+def _fits(shown: str, node: Node) -> bool:
+    match node:
+        case Every(parts):
+            return all(_fits(shown, part) for part in parts)
+        case Either(parts):
+            return any(_fits(shown, part) for part in parts)
+        case Denial(_, part):
+            return not _fits(shown, part)
+        case Comparison(_, _, operator, value):
+            return (shown == value) == (operator == "eq")
 
 
 def filtered(parameter: str, text: str, vocabulary: Vocabulary) -> Node:

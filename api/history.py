@@ -5,7 +5,7 @@ What may be long is streamed, piece by piece, and no transaction is open between
 
 from __future__ import annotations
 
-from datetime import datetime
+from datetime import datetime, timedelta
 from typing import Annotated, Any
 
 from litestar import Controller, Request, Response, get, post
@@ -18,8 +18,9 @@ from api.auth import actor_of
 from api.instants import zoned
 from api.negotiation import OTHER_THAN_JSON
 from api.paging import LAST, linked
-from mastering import checkpoints, exports
+from mastering import asof, checkpoints, exports
 from mastering.clock import now, wire
+from mastering.errors import Invalid
 from mastering.exports import Format
 from mastering.proof import Kept, Report, Signed, verify
 from mastering.store.engine import reading
@@ -29,6 +30,8 @@ NDJSON = "application/x-ndjson"
 _MEDIA = {Format.ndjson: NDJSON, Format.csv: "text/csv; charset=utf-8"}
 _NAME = r"^[0-9A-Za-z_]{1,64}$"
 _LONGEST = 1_000
+_POINTS = 1_000
+_LOOK_BACK = timedelta(days=30)
 _PAGE = 200
 _DIGITS = 10
 """A checkpoint's number has fewer."""
@@ -59,6 +62,13 @@ class ReportView(Struct, rename="camel"):
     checkpoints: int
     found: int
     faults: list[FaultView]
+
+
+class CountView(Struct):
+    """How many users had each status at an instant, in our words."""
+
+    at: str
+    counts: dict[str, int]
 
 
 class StepView(Struct):
@@ -115,6 +125,24 @@ class HistoryController(Controller):
         name = f"history-{wire(now())[:19].replace(':', '')}Z.{format}"
         headers = {"Content-Type": _MEDIA[format], "Content-Disposition": f'attachment; filename="{name}"'}
         return Stream(exports.export(engine, wanted, format), headers=headers)
+
+    @get("/counts", summary="Users by status over time", sync_to_thread=True)
+    def count_users(
+        self,
+        request: Request[Any, Any, Any],
+        since: FromQuery[datetime | None] = None,
+        until: FromQuery[datetime | None] = None,
+        hours: Annotated[int, QueryParameter(ge=1, le=24 * 366)] = 24,
+    ) -> list[CountView]:
+        """How many users had each status at `since`, and every so many hours from there up to `until`: the last thirty days if not said."""
+        end = zoned("until", until) or now()
+        begin = zoned("since", since) or end - _LOOK_BACK
+        step = timedelta(hours=hours)
+        if not 0 <= (end - begin) // step < _POINTS:
+            cause = f"since: lies after until, or so far before it that there are more than {_POINTS} counts; choose more hours"
+            raise Invalid("Api validation failed: since", cause)
+        found = asof.counts(request.app.state.engine, begin, end, step)
+        return [CountView(at, {status.value: count for status, count in counts.items()}) for at, counts in found]
 
     @post("/verify", status_code=HTTP_200_OK, summary="Verify the history", sync_to_thread=True)
     def verify_history(self, request: Request[Any, Any, Any], data: JSONBody[KeptElsewhere | None] = None) -> ReportView:

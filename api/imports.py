@@ -78,6 +78,8 @@ class Run(Struct, rename="camel"):
     actions: dict[str, int]
     safeguard: dict[str, Any] | None
     hook: dict[str, Any] | None
+    origin: str | None
+    """The reconciliation that the run repairs; null for a run of records."""
     pull: dict[str, Any] | None
     blocked_by: str | None
     superseded_by: str | None
@@ -137,6 +139,7 @@ def run_view(session: Session, run: tables.ImportRun) -> Run:
         actions=load(run.actions),
         safeguard=load(run.safeguard) if run.safeguard else None,
         hook=load(run.hook) if run.hook else None,
+        origin=run.origin,
         pull=load(run.pull) if run.pull else None,
         blocked_by=run_store.blocker(session, run),
         superseded_by=run.superseded_by,

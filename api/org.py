@@ -11,6 +11,7 @@ from msgspec import Struct
 
 from api.auth import actor_of
 from api.preconditions import etag, expected
+from mastering import nightly
 from mastering.catalog import org
 from mastering.clock import now
 from mastering.rules import policy
@@ -26,6 +27,45 @@ class OrgSafeguard(Struct, rename="camel", forbid_unknown_fields=True):
     minimum_assignments: int = 0
     update_deactivated_users: bool = False
     held_plan_retention_days: int = 30
+
+
+class NightlySchedule(Struct):
+    """When: a cron expression of five fields, and the time zone it is read in."""
+
+    cron: str
+    timezone: str = "UTC"
+
+
+class NightlyReconciliation(Struct, rename="camel", forbid_unknown_fields=True):
+    """When everybody is reconciled by the clock, and whether that repairs. `next` is shown; nothing is made of it when sent."""
+
+    schedule: NightlySchedule | None = None
+    repair: bool = False
+    next: str | None = None
+
+
+class NightlyController(Controller):
+    """`/org/reconciliation`."""
+
+    path = "/api/v1/org/reconciliation"
+    tags = ("Reconciliation",)
+
+    @get(summary="When reconciliations come by themselves", sync_to_thread=True)
+    def read_nightly(self, request: Request[Any, Any, Any]) -> NightlyReconciliation:
+        """The schedule; null where they come only when asked for."""
+        return _nightly(nightly.read(request.app.state.engine))
+
+    @put(summary="Set when reconciliations come by themselves", sync_to_thread=True)
+    def replace_nightly(self, request: Request[Any, Any, Any], data: JSONBody[NightlyReconciliation]) -> NightlyReconciliation:
+        """Replace the schedule; what is left out goes back to its default."""
+        firing = policy.Firing(data.schedule.cron, data.schedule.timezone) if data.schedule else None
+        wanted = nightly.Nightly(firing, data.repair and firing is not None)
+        return _nightly(nightly.replace(request.app.state.engine, actor_of(request), now(), wanted))
+
+
+def _nightly(found: nightly.Nightly) -> NightlyReconciliation:
+    schedule = NightlySchedule(found.firing.cron, found.firing.timezone) if found.firing else None
+    return NightlyReconciliation(schedule, found.repair, found.next)
 
 
 class OrgController(Controller):

@@ -28,9 +28,10 @@ _MOST = 2**31 - 1
 
 
 class WantedReconciliation(Struct, rename="camel", forbid_unknown_fields=True):
-    """What is to be compared: everybody, or one app's people."""
+    """What is to be compared: everybody, or one app's people. `repair`: plan what would do away with the differences, app by app."""
 
     app_id: str | None = None
+    repair: bool = False
 
 
 class Checked(Struct):
@@ -93,8 +94,8 @@ class ReconciliationController(Controller):
 
     @post(status_code=HTTP_202_ACCEPTED, summary="Start a reconciliation", sync_to_thread=True)
     def start(self, request: Request[Any, Any, Any], data: JSONBody[WantedReconciliation]) -> Response[Reconciliation]:
-        """Compare what the rules expect with what is. It is carried out by a worker; nothing is changed."""
-        row = passes.start(request.app.state.engine, actor_of(request), now(), app_id=data.app_id)
+        """Compare what the rules expect with what is. It is carried out by a worker; nothing is changed, but what the plans of a repair do."""
+        row = passes.start(request.app.state.engine, actor_of(request), now(), app_id=data.app_id, repair=data.repair)
         request.app.state.worker.wake()
         return Response(view(row), headers={"Location": f"/api/v1/reconciliations/{row.id}"})
 

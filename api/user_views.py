@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from datetime import datetime
 from typing import Annotated, Any
 
 from litestar import Controller, Request, Response, delete, get, put
@@ -10,10 +11,10 @@ from msgspec import Struct
 
 from api.app_users import AccountView, account_view
 from api.auth import actor_of
-from api.instants import Instant
+from api.instants import Instant, zoned
 from api.paging import LAST, linked
 from api.users import HoldView, hold_in_force, hold_view
-from mastering import holds, masters, users
+from mastering import asof, holds, masters, users
 from mastering.clock import now, wire
 from mastering.holds import Terms
 from mastering.store.documents import load
@@ -144,10 +145,18 @@ class UserViewController(Controller):
         holds.lift_hold(request.app.state.engine, actor_of(request), now(), user_id)
 
     @get("/masters", summary="Who masters a user", sync_to_thread=True)
-    def read_masters(self, request: Request[Any, Any, Any], user_id: FromPath[str]) -> MastersView:
-        """The ranked assignments, the authority, and for each attribute its value, its master and why."""
+    def read_masters(
+        self,
+        request: Request[Any, Any, Any],
+        user_id: FromPath[str],
+        as_of: Annotated[datetime | None, QueryParameter(name="asOf")] = None,
+    ) -> MastersView:
+        """The ranked assignments, the authority, and for each attribute its value, its master and why; with `asOf` as they were then."""
+        engine, then = request.app.state.engine, zoned("asOf", as_of)
+        if then is not None:
+            return masters_view(asof.masters(engine, user_id, then), wire(then))
         at = now()
-        return masters_view(masters.masters_of(request.app.state.engine, at, user_id), wire(at))
+        return masters_view(masters.masters_of(engine, at, user_id), wire(at))
 
     @get("/history", summary="A user's history", sync_to_thread=True)
     def list_history(

@@ -15,11 +15,11 @@ from litestar.status_codes import HTTP_200_OK
 from msgspec import UNSET, Meta, Struct, UnsetType, field
 
 from api.auth import actor_of
-from api.filters import Asked, Direction, cursor_from, cursor_text, wanted_by
+from api.filters import Asked, Direction, cursor_from, cursor_text, statuses_by, wanted_by
 from api.instants import Instant, zoned
 from api.paging import linked
 from api.preconditions import etag, expected
-from mastering import users
+from mastering import asof, users
 from mastering.clock import now, wire
 from mastering.holds import Terms
 from mastering.rules.expressions import Value
@@ -141,9 +141,18 @@ class UserController(Controller):
         sort_order: Annotated[Direction, QueryParameter(name="sortOrder")] = Direction.asc,
         after: FromQuery[str | None] = None,
         limit: Annotated[int | None, QueryParameter(ge=1, le=_PAGE)] = None,
+        as_of: Annotated[datetime | None, QueryParameter(name="asOf")] = None,
     ) -> Response[list[User]]:
-        """Users by the beginning of a name or e-mail address, by a filter or by a search; without one, those who are not deactivated."""
+        """Users by the beginning of a name or e-mail address, by a filter or by a search; without one, those who are not deactivated.
+
+        With `asOf`, those of that instant as they were then, by status, in the order of their ids; who is deleted by now is among them.
+        """
         engine = request.app.state.engine
+        at_that_time = zoned("asOf", as_of)
+        if at_that_time is not None:
+            statuses = statuses_by(Asked(q, filter, search, sort_by, sort_order))
+            past = asof.page(engine, at_that_time, statuses, after or "", limit or _PAGE)
+            return linked(request, [user_view(request, user, wire(at_that_time)) for user in past.users], past.after)
         schema = users.schema(engine)
         wanted = wanted_by(Asked(q, filter, search, sort_by, sort_order), schema)
         page = users.page(engine, wanted, cursor_from(after, wanted.sort, schema), limit or (_PEOPLE_PICKER if q else _PAGE))
@@ -169,7 +178,7 @@ class UserController(Controller):
         as_of = zoned("asOf", as_of)
         if as_of is None:
             return _answer(request, users.read(engine, user_id))
-        return Response(user_view(request, users.read_as_of(engine, user_id, as_of), wire(as_of)))
+        return Response(user_view(request, asof.read(engine, user_id, as_of), wire(as_of)))
 
     @post("/{user_id:str}", status_code=HTTP_200_OK, summary="Correct a user", sync_to_thread=True)
     def update_user(self, request: Request[Any, Any, Any], user_id: FromPath[str], data: JSONBody[NewProfile]) -> Response[User]:

@@ -7,9 +7,11 @@ this depends on who changed what.
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from datetime import datetime
+from functools import wraps
+from typing import ParamSpec, TypeVar
 
 from sqlalchemy import Engine
 from sqlalchemy.exc import IntegrityError
@@ -21,12 +23,38 @@ from mastering.ledger import Actor, Ledger
 from mastering.remaster import load_sources, remap
 from mastering.rematch import Ripple, rematch
 from mastering.rules.people import User
+from mastering.rules.text import fold_login
 from mastering.store import people
 from mastering.store.engine import writing
 from mastering.store.locks import Lock, share
-from mastering.store.outage import is_about_a_login
+from mastering.store.looks import OvertakenError
+from mastering.store.outage import is_about_a_login, is_about_an_account
 
+P = ParamSpec("P")
+T = TypeVar("T")
+_TRIES = 6
 LOGIN_TAKEN = "login: An object with this field already exists in the current organization"
+
+
+def again_if_overtaken(act: Callable[P, T]) -> Callable[P, T]:
+    """An act that is made again, on what is there by now, if others commit what it should have seen, or an account that it was to make.
+
+    Where that happens time after time, it is said to be an outage (`store.outage`): nothing is kept, and the caller may try again later.
+    """
+
+    @wraps(act)
+    def acting(*args: P.args, **kwargs: P.kwargs) -> T:
+        for _ in range(_TRIES - 1):
+            try:
+                return act(*args, **kwargs)
+            except OvertakenError:
+                continue
+            except IntegrityError as fault:
+                if not is_about_an_account(fault):
+                    raise
+        return act(*args, **kwargs)
+
+    return acting
 
 
 @contextmanager
@@ -49,8 +77,11 @@ def changing(engine: Engine, now: datetime, actor: Actor) -> Iterator[Ledger]:
 
 
 def find(ledger: Ledger, id_or_login: str) -> User:
-    """The user of this id or login, loaded for changing; raises `NotFound`."""
-    return ledger.user(people.user_id_of(ledger.session, id_or_login) or id_or_login)
+    """The user of this id or login, loaded for changing; raises `NotFound`, and `OvertakenError` if meanwhile the login is another user's."""
+    user = ledger.user(people.user_id_of(ledger.session, id_or_login) or id_or_login)
+    if user.id != id_or_login and fold_login(user.login) != fold_login(id_or_login):
+        raise OvertakenError
+    return user
 
 
 def see(session: Session, id_or_login: str) -> User:

@@ -25,7 +25,7 @@ from typing import Any
 from sqlalchemy import Engine
 from sqlmodel import Session
 
-from mastering.acts import changing, find, settle
+from mastering.acts import again_if_overtaken, changing, find, settle
 from mastering.errors import AttributeMastered, Invalid, NotFound
 from mastering.ids import new_id
 from mastering.ledger import BY_HAND, Actor, Ledger
@@ -54,6 +54,7 @@ def read(engine: Engine, app_id: str, user_or_account: str) -> Account:
         return found or _by_id(session, app_id, user_or_account)
 
 
+@again_if_overtaken
 def assign(
     engine: Engine,
     actor: Actor,
@@ -86,6 +87,7 @@ def assign(
     return account
 
 
+@again_if_overtaken
 def update(engine: Engine, actor: Actor, now: datetime, app_id: str, user_id: str, profile: Mapping[str, Any]) -> Account:
     """Correct the app profile of a user's account: merge what is given, null clearing.
 
@@ -112,6 +114,7 @@ def update(engine: Engine, actor: Actor, now: datetime, app_id: str, user_id: st
     return account
 
 
+@again_if_overtaken
 def unassign(engine: Engine, actor: Actor, now: datetime, app_id: str, user_id: str) -> None:
     """Take an account's say away; raises `NotFound` where the user has none that is unreleased."""
     with changing(engine, now, actor) as ledger:

@@ -11,7 +11,7 @@ from datetime import datetime
 
 from sqlalchemy import Engine
 
-from mastering.acts import changing, find, heed, see
+from mastering.acts import again_if_overtaken, changing, find, heed, see
 from mastering.clock import wire
 from mastering.disagreements import review_disagreements
 from mastering.errors import Invalid, NotFound
@@ -56,6 +56,7 @@ def read_hold(engine: Engine, now: datetime, id_or_login: str) -> Hold:
         return _in_force(see(session, id_or_login), now)
 
 
+@again_if_overtaken
 def set_hold(engine: Engine, actor: Actor, now: datetime, id_or_login: str, terms: Terms) -> Hold:
     """Set a hold, or replace the one there is."""
     with changing(engine, now, actor) as ledger:
@@ -66,6 +67,7 @@ def set_hold(engine: Engine, actor: Actor, now: datetime, id_or_login: str, term
     return hold
 
 
+@again_if_overtaken
 def lift_hold(engine: Engine, actor: Actor, now: datetime, id_or_login: str) -> None:
     """Lift a hold; raises `NotFound` where there is none in force."""
     with changing(engine, now, actor) as ledger:

@@ -31,7 +31,7 @@ from mastering.rules.lifecycle import NOBODY, Status, Trigger, move, next_status
 from mastering.rules.people import Account, Hold, User
 from mastering.rules.ranking import Link
 from mastering.rules.text import fold_login
-from mastering.store import bulk, history, people, tables, waiting
+from mastering.store import bulk, history, people, spans, tables, waiting
 from mastering.store.documents import canonical
 
 _SALT_BYTES = 16
@@ -113,6 +113,8 @@ class Ledger:
         self._renamed: set[str] = set()
         self.freed: set[str] = set()
         """The keys of the logins that users have given up."""
+        self._moved: dict[str, Status | None] = {}
+        """Whose status has moved, and the status before; `None` for who was not there."""
         self._events: list[bulk.Row] = []
         self.ids = ids or Ids()
         self._salts = _salts()
@@ -163,6 +165,7 @@ class Ledger:
         user.status_changed = self.at
         self.users[user.id] = user
         self._new.add(user.id)
+        self._moved[user.id] = None
         if account is not None:
             self._attach(account, user, why)
         values = {"attributes": {name: {"old": None, "new": value} for name, value in profile.items()}}
@@ -175,6 +178,7 @@ class Ledger:
         """Move a user's status through the machine, and map `new` attribute values in the same event; raises `IllegalMove`."""
         before = user.status
         user.status = next_status(before, trigger)
+        self._moved.setdefault(user.id, before)
         user.pending_when_deactivated = before is Status.PENDING_ACTIVATION and user.status is Status.DEACTIVATED
         user.status_changed = user.last_updated = self.at
         if user.status is Status.ACTIVE:
@@ -208,6 +212,7 @@ class Ledger:
 
     def delete(self, user: User, why: Why = BY_HAND) -> None:
         """Delete a deactivated user: the links and their digests are forgotten, the history stays (SPEC §2)."""
+        self._moved.setdefault(user.id, user.status)
         move(user, Trigger.delete)
         self._user_event(user, "user.delete", why, {"trigger": "delete", "from": Status.DEACTIVATED.value, "to": "deleted"}, {}, None)
         self.freed.add(fold_login(user.login))
@@ -273,6 +278,7 @@ class Ledger:
         bulk.insert(session, tables.AppUser, people.ACCOUNT_COLUMNS, [people.account_row(a) for a in accounts if a.id in new])
         bulk.update(session, tables.AppUser, people.ACCOUNT_COLUMNS[:-1], [people.account_row(a) for a in accounts if a.id not in new])
         history.add(session, self._events)
+        self._keep_spans()
         self._keep_ways(accounts)
         self._touched.clear()
         self._new.clear()
@@ -284,6 +290,15 @@ class Ledger:
         aside = [(f"\x01{user.id}", user.id) for user in users if user.id in self._renamed and user.id not in self._new]
         if len(aside) > 1 or any(user.id in self._new for user in users):
             bulk.update(self.session, tables.User, ("login_key",), aside)
+
+    def _keep_spans(self) -> None:
+        """Which statuses have ended and begun."""
+        spans.keep(self.session, self.at, {user_id: (before, *self._now(user_id)) for user_id, before in self._moved.items()})
+        self._moved.clear()
+
+    def _now(self, user_id: str) -> tuple[Status | None, int]:
+        user = self.users.get(user_id)
+        return (user.status, user.history_seq) if user is not None else (None, 0)
 
     def _keep_ways(self, accounts: list[Account]) -> None:
         """By what waiting rows are found, where that has changed."""

@@ -81,19 +81,21 @@ def masters_of(engine: Engine, now: datetime, id_or_login: str) -> Masters:
     with reading(engine) as session:
         user = see(session, id_or_login)
         sources = load_sources(session, now)
-        voices = tuple(sorted((_voice(session, sources, user, account) for account in user.links), key=_order))
+        labels = {account.app_id: session.get_one(tables.App, account.app_id).label for account in user.links}
+        voices = tuple(sorted((voice(labels[account.app_id], sources.ranking, user, account) for account in user.links), key=order))
         refused = outlook(session, sources, user).faults
         return Masters(user, voices, _attributes(sources, user), _disagreements(session, sources, user, wire(now)), refused)
 
 
-def _voice(session: Session, sources: Sources, user: User, account: Account) -> Voice:
-    speaking = authority([other.link for other in user.links], sources.ranking)
+def voice(label: str, ranking: tuple[str, ...], user: User, account: Account) -> Voice:
+    """What one of a user's accounts has to say under a ranking."""
+    speaking = authority([other.link for other in user.links], ranking)
     mine = speaking is not None and speaking.account_id == account.id
-    ranked = account.app_id in sources.ranking
+    ranked = account.app_id in ranking
     return Voice(
         account=account,
-        label=session.get_one(tables.App, account.app_id).label,
-        rank=sources.ranking.index(account.app_id) + 1 if ranked else None,
+        label=label,
+        rank=ranking.index(account.app_id) + 1 if ranked else None,
         authority=mine,
         silent=_silence(account, ranked=ranked),
         way_out=_way_out(account) if mine else None,
@@ -118,9 +120,9 @@ def _way_out(account: Account) -> str | None:
     )
 
 
-def _order(voice: Voice) -> tuple[bool, int, str]:
+def order(told: Voice) -> tuple[bool, int, str]:
     """Those with a say first, by rank."""
-    return voice.silent is not None, voice.rank or 0, voice.account.id
+    return told.silent is not None, told.rank or 0, told.account.id
 
 
 def _attributes(sources: Sources, user: User) -> dict[str, Mastered]:

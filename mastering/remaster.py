@@ -10,14 +10,13 @@ of several who ask for one login none gets it. Who is refused keeps the old prof
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterator, Mapping
+from collections.abc import Callable, Collection, Iterator, Mapping
 from dataclasses import dataclass, field
 from datetime import datetime
 
-from sqlalchemy import Engine
 from sqlmodel import Session
 
-from mastering.ledger import Actor, Ledger, Why, links_of
+from mastering.ledger import Ledger, Why, links_of
 from mastering.rules.claims import Claims, Lost
 from mastering.rules.decision import Rule
 from mastering.rules.mapping import compile_mapping, compile_username
@@ -28,8 +27,6 @@ from mastering.rules.schema import Schema
 from mastering.rules.text import fold_login
 from mastering.store import catalog, people, tables
 from mastering.store import users as store
-from mastering.store.engine import reading, writing
-from mastering.store.locks import Lock, share
 
 _AT_ONCE = 1_000
 _LOST = {
@@ -53,11 +50,6 @@ class RemasterReport:
 
     changed: int = 0
     rejected: list[Rejected] = field(default_factory=list)
-
-    def add(self, other: RemasterReport) -> None:
-        """Count another report in."""
-        self.changed += other.changed
-        self.rejected += other.rejected
 
 
 def load_sources(session: Session, now: datetime) -> Sources:
@@ -104,47 +96,34 @@ def remap(ledger: Ledger, users: Collection[User], sources: Sources, *, refused:
     return report
 
 
-def remaster(engine: Engine, actor: Actor, now: datetime, *, app_id: str | None = None) -> RemasterReport:
-    """Map every user's profile again, or only those with an account in one app, in batches of one transaction each (SPEC §3).
-
-    First all users are read, so that logins are given out knowing every claim; then only those are written whose profile changes, each
-    batch by the options of its own moment: whoever changes them again meanwhile is not overwritten by what was read before.
-    """
-    with reading(engine) as session:
-        sources = load_sources(session, now)
-        found = _survey(session, sources, app_id)
-    report = RemasterReport()
-    for ids in found.batches():
-        with writing(engine) as session:
-            share(session, Lock.OPTIONS)
-            ledger = Ledger(session, now, actor)
-            ledger.load_users(ids)
-            refused = {user_id: found.lost[user_id] for user_id in ids & found.lost.keys()}
-            report.add(remap(ledger, list(ledger.users.values()), load_sources(session, now), refused=refused))
-            ledger.flush()
-    return report
+def remaster_batch(ledger: Ledger, now: datetime, ids: Collection[str], found: Survey) -> RemasterReport:
+    """Map the profiles of these users of a survey again, by the options of this moment: whoever has changed them since is not overwritten."""
+    ledger.load_users(ids)
+    refused = {user_id: found.lost[user_id] for user_id in found.lost.keys() & ids}
+    return remap(ledger, list(ledger.users.values()), load_sources(ledger.session, now), refused=refused)
 
 
 @dataclass(slots=True)
-class _Survey:
+class Survey:
     """Whose profile would change: those who can be written in any order, those whose logins depend on each other, and who lost a login."""
 
     plain: list[str] = field(default_factory=list)
     together: set[str] = field(default_factory=set)
     lost: dict[str, Lost] = field(default_factory=dict)
 
-    def batches(self) -> Iterator[set[str]]:
-        """The users of each transaction."""
-        for start in range(0, len(self.plain), _AT_ONCE):
-            yield set(self.plain[start : start + _AT_ONCE])
-        if self.together:
-            yield self.together
+    def batches(self, after: str = "") -> Iterator[set[str]]:
+        """The users of each transaction but the last, which is `together`'s; ascending by id, from behind one."""
+        left = sorted(user_id for user_id in self.plain if user_id > after)
+        for start in range(0, len(left), _AT_ONCE):
+            yield set(left[start : start + _AT_ONCE])
 
 
-def _survey(session: Session, sources: Sources, app_id: str | None) -> _Survey:
-    found = _Survey()
-    moves: dict[str, str] = {}
-    after = ""
+def survey(session: Session, now: datetime, app_id: str | None, beat: Callable[[], None]) -> Survey:
+    """Read every user with an account, or only those with one in this app: logins are given out knowing every claim.
+
+    Nothing is kept of who has nothing to change. `beat` is called between two pages, as this takes long where there are many.
+    """
+    sources, found, moves, after = load_sources(session, now), Survey(), dict[str, str](), ""
     while ids := store.linked_ids(session, after, _AT_ONCE, app_id):
         for user in people.users(session, ids).values():
             update = mastered(sources, user)
@@ -156,11 +135,12 @@ def _survey(session: Session, sources: Sources, app_id: str | None) -> _Survey:
             else:
                 moves[user.id] = login
         after = ids[-1]
+        beat()
     _give_logins(found, moves, store.login_holders(session, set(moves.values())))
     return found
 
 
-def _give_logins(found: _Survey, moves: Mapping[str, str], holders: Mapping[str, str]) -> None:
+def _give_logins(found: Survey, moves: Mapping[str, str], holders: Mapping[str, str]) -> None:
     found.lost = _losers(moves, holders)
     for user_id, login in moves.items():
         if login in holders and user_id not in found.lost:

@@ -8,7 +8,8 @@ does one that an inline hook's word has led where it is.
 A queue may be as long as an organisation is large, and one person concerns few of its rows. So each row is kept with the *ways* to it:
 what it would be matched by, the login it asks for, and the people it might be. Who changed leads by these ways to the rows concerned, and
 they lead to those that share a claim with them: what became of a claim is told to its neighbours, and judged knowing the neighbours of
-those. Only what concerns everybody (options, mappings, a large run) is asked of the whole queue.
+those. Only what concerns everybody (options, mappings, a large run) is asked of the whole queue, a part of it at a time: if what rows are
+matched by has changed, the ways to all of them are found first, and then all are matched.
 """
 
 from __future__ import annotations
@@ -16,6 +17,8 @@ from __future__ import annotations
 from collections.abc import Collection, Iterable, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import datetime
+
+from sqlmodel import Session
 
 from mastering.ledger import Ledger, Why
 from mastering.rules.claims import Claims, Lost
@@ -29,11 +32,14 @@ from mastering.rules.record import Mode
 from mastering.rules.text import fold_login
 from mastering.store import catalog, people, tables, waiting
 from mastering.store import imports as store
+from mastering.store.looks import looked
 from mastering.terms import terms_of
 
 _CLAIMED = {Lost.login_claimed_twice.value, Lost.user_claimed_twice.value}
 _Place = tuple[str, str | None, tuple[str, ...]]
 """Where a row stands in the queue: situation, reason and candidates."""
+_AT_ONCE = 5_000
+"""Rows of the queue to a transaction, where all of it is looked at."""
 _MANY = 2_000
 """Events of a run from which on the whole queue is asked: finding the rows concerned would cost as much."""
 
@@ -62,35 +68,65 @@ class Ripple:
 
 def rematch(ledger: Ledger, now: datetime, ripple: Ripple) -> int:
     """Match the waiting rows again that a change concerns; how many changed their place. The caller has flushed it, and flushes this."""
-    return sum(_concerned(ledger, now, app_id, ripple, None) for app_id in waiting.apps(ledger.session))
+    return _spread(ledger, now, ripple, None)
 
 
-def rematch_all(ledger: Ledger, now: datetime, *, after: tables.ImportRun | None = None) -> int:
-    """Match every waiting row again, and find the ways to it anew: what all of them are matched by may have changed."""
-    moved = 0
-    for app_id in waiting.apps(ledger.session):
+def find_ways(ledger: Ledger, now: datetime, after: str) -> str | None:
+    """Find the ways to the next rows of the whole queue anew, from behind an id: what all of them are matched by has changed.
+
+    Returns behind which id to go on, `None` at the end. Nobody else may look for waiting rows meanwhile: the caller holds `Lock.OPTIONS`.
+    """
+    ids = waiting.next_ids(ledger.session, after, _AT_ONCE)
+    ledger.load_accounts(ids)
+    rows = [ledger.accounts[account_id] for account_id in ids if account_id in ledger.accounts]
+    terms = {app_id: _asking(ledger, now, app_id) for app_id in {account.app_id for account in rows}}
+    waiting.write(ledger.session, {account.id: (account.app_id, ways_to(terms[account.app_id], account)) for account in rows})
+    return _behind(ids)
+
+
+def rematch_next(ledger: Ledger, now: datetime, after: str, run: tables.ImportRun | None = None) -> tuple[int, str | None]:
+    """Match the next rows of the whole queue again, from behind an id, each judged knowing who shares a claim with it.
+
+    Returns how many have moved, and behind which id to go on, `None` at the end. `run`: as in `rematch_after`.
+    """
+    session, moved = ledger.session, 0
+    since = store.last_event(session)
+    ids = waiting.next_ids(session, after, _AT_ONCE)
+    apps = waiting.apps_of(session, ids)
+    for app_id in sorted(set(apps.values())):
         queue = _Queue(ledger, _asking(ledger, now, app_id))
-        queue.match(list(people.waiting_accounts(ledger.session, app_id)))
-        moved += queue.place(queue.rows, after, anew=True)
-    return moved
+        queue.take([account_id for account_id in ids if apps.get(account_id) == app_id])
+        placed = list(queue.rows)
+        queue.take(queue.neighbours())
+        moved += queue.place(placed, run)
+        looked(session, since, queue.stands)
+    return moved, _behind(ids)
 
 
-def rematch_after(ledger: Ledger, now: datetime, run: tables.ImportRun, *, alone: bool) -> int:
+def _behind(ids: Sequence[str]) -> str | None:
+    return ids[-1] if len(ids) == _AT_ONCE else None
+
+
+def rematch_after(ledger: Ledger, now: datetime, run: tables.ImportRun, *, alone: bool) -> str | None:
     """The same after a run has been applied: what it said of its records stands, what earlier runs of its app said does not any more.
 
-    `alone`: nobody else has acted since it was planned. Otherwise its rows were placed on facts that are no more, and all are looked at.
+    `alone`: nobody else has acted since it was planned. Otherwise its rows were placed on facts that are no more, and all are looked at:
+    a part at a time, behind the run's `queue_cursor`. Returns behind which id to go on, `None` where all is done.
     """
+    if run.queue_cursor is not None:
+        return rematch_next(ledger, now, run.queue_cursor, run)[1]
     apps = waiting.apps(ledger.session)
     told = waiting.told_by(ledger.session, run, _MANY) if apps and alone else None
     if apps and told is None:
-        return rematch_all(ledger, now, after=run)
+        return rematch_next(ledger, now, "", run)[1]
     if told is None:
-        return 0
+        return None
     subjects, logins = told
     users = people.users(ledger.session, subjects).values()
     rows = subjects | waiting.kept_by_claims(ledger.session, run)
     ripple = Ripple(subjects, users, {fold_login(login) for login in logins}, rows)
-    return sum(_concerned(ledger, now, app_id, ripple, run) for app_id in apps)
+    _spread(ledger, now, ripple, run)
+    return None
 
 
 def ways_to(terms: Terms, account: Account) -> tuple[str, ...]:
@@ -109,17 +145,32 @@ def _asking(ledger: Ledger, now: datetime, app_id: str) -> Terms:
     return replace(terms, policy=replace(terms.policy, confirmation=Confirmation()))
 
 
-def _concerned(ledger: Ledger, now: datetime, app_id: str, ripple: Ripple, after: tables.ImportRun | None) -> int:
-    matching = catalog.policy_of(ledger.session.get_one(tables.App, app_id)).matching
-    ids = waiting.near(ledger.session, app_id, ripple.ways(matching)).union(ripple.rows)
-    if not ids:
-        return 0
-    queue = _Queue(ledger, _asking(ledger, now, app_id))
-    queue.take(ids)
-    queue.take(queue.neighbours())
-    placed = list(queue.rows)
-    queue.take(queue.neighbours())
-    return queue.place(placed, after)
+def _spread(ledger: Ledger, now: datetime, ripple: Ripple, after: tables.ImportRun | None) -> int:
+    """Match the rows again that a change concerns, app by app, and see to it that by the end of the transaction these still are all."""
+    session, moved, queues = ledger.session, 0, dict[str, _Queue]()
+    since = store.last_event(session)
+    for app_id in waiting.apps(session):
+        ids = _near(session, app_id, ripple).union(ripple.rows)
+        if ids:
+            queues[app_id] = queue = _Queue(ledger, _asking(ledger, now, app_id))
+            queue.take(ids)
+            queue.take(queue.neighbours())
+            placed = list(queue.rows)
+            queue.take(queue.neighbours())
+            moved += queue.place(placed, after)
+
+    def stands(others: set[str]) -> bool:
+        known = {app_id: queues[app_id].known if app_id in queues else frozenset[str]() for app_id in waiting.apps(session)}
+        joined = any(not _near(session, app_id, ripple) <= ids for app_id, ids in known.items())
+        return not joined and all(queue.stands(others) for queue in queues.values())
+
+    looked(session, since, stands)
+    return moved
+
+
+def _near(session: Session, app_id: str, ripple: Ripple) -> set[str]:
+    matching = catalog.policy_of(session.get_one(tables.App, app_id)).matching
+    return waiting.near(session, app_id, ripple.ways(matching))
 
 
 @dataclass(slots=True)
@@ -159,13 +210,25 @@ class _Queue:
             ]
 
     def neighbours(self) -> set[str]:
-        """The ids of the rows that claim, or claimed, what rows here claim or claimed."""
+        """The ids of the rows that claim, or claimed, what rows here claim or claimed: a login, or somebody whom they are led to."""
         ways = {way_to_login(fold_login(row.prepared.login)) for row in self.rows}
-        ways |= {way_to_user(user_id) for row in self.rows for user_id in (*row.match.user_ids, *row.account.candidates)}
+        ways |= {way_to_user(user_id) for row in self.rows for user_id in row.account.candidates}
+        ways |= store.Directory(self.ledger.session, self.terms.policy.matching).ways(
+            {each for row in self.rows for each in row.match.user_ids}
+        )
         return waiting.near(self.ledger.session, self.terms.app_id, ways) - self.known
 
-    def place(self, rows: Iterable[_Row], after: tables.ImportRun | None, *, anew: bool = False) -> int:
-        """Give these rows the places that all rows' claims leave them; how many moved. `anew`: find the ways to all of them again."""
+    def stands(self, others: set[str]) -> bool:
+        """Whether the rows here would be placed as they were, although others have told of these people and rows meanwhile."""
+        asked = {user_id for row in self.rows for user_id in (*row.match.user_ids, *row.account.candidates)}
+        if not others.isdisjoint(asked | self.known):
+            return False
+        matching = self.terms.policy.matching
+        ways = {way for row in self.rows for way in ways_of(matching, row.prepared.keys)}
+        return ways.isdisjoint(store.Directory(self.ledger.session, matching).ways(others))
+
+    def place(self, rows: Iterable[_Row], after: tables.ImportRun | None) -> int:
+        """Give these rows the places that all rows' claims leave them; how many moved."""
         wanted = {row.account.id for row in rows}
         session = self.ledger.session
         holders = store.Directory(session, self.terms.policy.matching).holders({fold_login(row.prepared.login) for row in self.rows})
@@ -179,7 +242,7 @@ class _Queue:
         for number, lost in claims.losers().items():
             give_up(changes[number], lost)
         places = [(row, _place(change)) for row, change in zip(self.rows, changes, strict=True) if row.account.id in wanted]
-        moving = [(row, place) for row, place in places if anew or _moves(row.account, place, after)]
+        moving = [(row, place) for row, place in places if _moves(row.account, place, after)]
         self.ledger.load_accounts([row.account.id for row, _ in moving])
         return sum(self._move(row, place, after) for row, place in moving)
 

@@ -22,7 +22,9 @@ _MOVES = frozenset(
     {"user.create", "user.activate", "user.suspend", "user.unsuspend", "user.deactivate", "user.reactivate", "user.require_activation"}
 )
 _HOLDS = frozenset({"user.hold.set", "user.hold.lifted", "user.hold.expired"})
-_GONE = "user.delete"
+_GONE = frozenset({"user.delete", "user.erase"})
+ERASED = ""
+"""What is told in the place of a text that was erased."""
 _PARTED = frozenset({"account.taken", "account.forget"})
 """The account is another user's from now on, or nobody's, as its app was deleted."""
 
@@ -39,7 +41,7 @@ def after(user: User | None, event: HistoryEvent) -> User | None:
     """The user after one more event, the one given being changed; `None` after a deletion."""
     body = load(event.body)
     values = load(event.values_json) if event.values_json else {}
-    if event.type == _GONE:
+    if event.type in _GONE:
         return None
     if user is None:
         user = User(event.subject, Status(body["to"]), "", {}, created=event.at, last_updated=event.at)
@@ -54,10 +56,10 @@ def _apply(user: User, event: HistoryEvent, body: Mapping[str, Any], values: Map
         _move(user, event.at, body)
     if event.type in _HOLDS:
         hold = body["hold"]
-        user.hold = Hold(values["holdReason"], hold["until"], hold["since"], hold["by"]) if hold else None
+        user.hold = Hold(values.get("holdReason", ERASED), hold["until"], hold["since"], hold["by"]) if hold else None
     if "attributes" in values:
         user.profile.update((name, change["new"]) for name, change in values["attributes"].items())
-        user.login = str(user.profile["login"])
+        user.login = str(user.profile.get("login", ERASED))
     for name in body.get("removed", ()):
         user.profile.pop(name, None)
     if event.type in _MOVES or event.type in _HOLDS or "attributes" in values:
@@ -82,7 +84,7 @@ def _see_account(user: User, event: HistoryEvent, told: Mapping[str, Any], value
         Account(
             told["id"],
             told["appId"],
-            values["externalId"],
+            values.get("externalId", ERASED),
             AccountState(told["account"]),
             {},
             created=event.at,

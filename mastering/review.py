@@ -14,7 +14,7 @@ from enum import StrEnum
 from sqlalchemy import Engine, select
 from sqlmodel import Session, col
 
-from mastering.acts import LOGIN_TAKEN, changing
+from mastering.acts import LOGIN_TAKEN, again_if_overtaken, changing
 from mastering.disagreements import review_disagreements
 from mastering.errors import Invalid, MasteringError, NotFound, WrongState
 from mastering.imports.applying import why_of
@@ -70,6 +70,7 @@ def decide(engine: Engine, actor: Actor, now: datetime, items: Sequence[Item]) -
     return results
 
 
+@again_if_overtaken
 def _carry_out(engine: Engine, actor: Actor, now: datetime, item: Item) -> User | None:
     with changing(engine, now, actor) as ledger:
         session = ledger.session

@@ -13,7 +13,7 @@ from datetime import datetime, timedelta
 from apscheduler.schedulers.background import BackgroundScheduler
 from sqlalchemy import Engine
 
-from mastering import checkpoints
+from mastering import checkpoints, nightly
 from mastering.catalog.schedules import settle_all
 from mastering.clock import now, wire
 from mastering.firing import Starter, fire_due, import_starters
@@ -21,6 +21,7 @@ from mastering.holds import expire_holds
 from mastering.imports import runs, sessions
 from mastering.imports.pulling import begin_pull
 from mastering.imports.worker import SERVICE
+from mastering.reconcile import passes
 from mastering.store import catalog
 from mastering.store.engine import reading
 from mastering.vault import Vault
@@ -29,7 +30,7 @@ EVERY = timedelta(seconds=30)
 LOOK = timedelta(seconds=1)
 """How often is looked for what users have scheduled: a cron expression names a minute, and nobody waits much longer for it."""
 
-STARTERS: Mapping[str, Starter] = import_starters(begin_pull)
+STARTERS: Mapping[str, Starter] = {**import_starters(begin_pull), **nightly.starters()}
 """What each kind of schedule starts. Of a kind that is not here nothing is claimed."""
 
 
@@ -47,6 +48,7 @@ def tick(engine: Engine, at: datetime, vault: Vault | None = None) -> None:
         retention = timedelta(days=catalog.org_safeguard(session).held_plan_retention_days)
     runs.cancel_expired(engine, at, SERVICE, wire(at - retention))
     runs.forget_plans(engine, wire(at - retention))
+    passes.forget(engine, wire(at - retention))
     if vault is not None:
         checkpoints.make_if_due(engine, vault, SERVICE, at)
 

@@ -15,13 +15,11 @@ from typing import Any
 
 from sqlalchemy import Engine
 
-from mastering.acts import LOGIN_TAKEN, changing, find, heed, see, settle
-from mastering.clock import wire
+from mastering.acts import LOGIN_TAKEN, again_if_overtaken, changing, find, heed, see, settle
 from mastering.errors import AttributeMastered, IllegalMove, Invalid, NotFound
 from mastering.holds import Terms, hold_from
 from mastering.ledger import Actor, Ledger, Why
 from mastering.remaster import load_sources
-from mastering.replay import replay
 from mastering.rules.expressions import Value
 from mastering.rules.lifecycle import Status, Trigger
 from mastering.rules.mapping import normalise
@@ -112,16 +110,6 @@ def _too_many(lacking: NotIndexed) -> Invalid:
     return Invalid("The list of users cannot be searched so", cause)
 
 
-def read_as_of(engine: Engine, id_or_login: str, at: datetime) -> User:
-    """A user as the history says they were at an instant, deleted ones included by id; raises `NotFound` for one who was not there then."""
-    with reading(engine) as session:
-        subject = people.user_id_of(session, id_or_login) or id_or_login
-        user = replay(event for event in history_store.chain(session, subject) if event.at <= wire(at))
-    if user is None:
-        raise NotFound(f"Not found: Resource not found: {id_or_login} (User) at {wire(at)}")
-    return user
-
-
 def history(engine: Engine, id_or_login: str, before: int | None, limit: int) -> Events:
     """The events of a user before this number, newest first, deleted users included by id; raises `NotFound` where there never was one."""
     with reading(engine) as session:
@@ -135,6 +123,7 @@ def history(engine: Engine, id_or_login: str, before: int | None, limit: int) ->
 # -- writing --------------------------------------------------------------------------------------------------------------
 
 
+@again_if_overtaken
 def create(engine: Engine, actor: Actor, now: datetime, profile: Mapping[str, Any], *, activate: bool) -> User:
     """A new user, pending or active; raises `Invalid` with one cause per fault."""
     with changing(engine, now, actor) as ledger:
@@ -148,6 +137,7 @@ def create(engine: Engine, actor: Actor, now: datetime, profile: Mapping[str, An
     return user
 
 
+@again_if_overtaken
 def update(
     engine: Engine, actor: Actor, now: datetime, id_or_login: str, profile: Mapping[str, Any], *, replace: bool, check: Check = anything
 ) -> User:
@@ -169,6 +159,7 @@ def update(
     return user
 
 
+@again_if_overtaken
 def act(
     engine: Engine,
     actor: Actor,
@@ -199,6 +190,7 @@ def act(
     return user
 
 
+@again_if_overtaken
 def remove(engine: Engine, actor: Actor, now: datetime, id_or_login: str, *, check: Check = anything) -> None:
     """Deactivate a user; delete one who is deactivated already. The history stays."""
     with changing(engine, now, actor) as ledger:

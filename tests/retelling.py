@@ -25,6 +25,7 @@ from sqlmodel import col
 from mastering.replay import after as after_event
 from mastering.rules.decision import FULL_POWERS, NO_POWERS, Facts, Situation, decide
 from mastering.rules.lifecycle import NOBODY, TRANSITIONS, WHO_MAY_FIRE, Actor, Trigger
+from mastering.rules.matching import NO_MATCH, correlate, keys_of_user
 from mastering.rules.people import User
 from mastering.rules.policy import Confirmation, ImportPolicy, Mastering
 from mastering.rules.ranking import Link, authority
@@ -111,6 +112,8 @@ class Retelling:
     promised: dict[tuple[Any, ...], Trigger] = field(default_factory=dict)
     """Moves that a decision told of, and that its own row has still to carry out."""
     decided: set[tuple[Any, ...]] = field(default_factory=set)
+    wrote: dict[str, set[str]] = field(default_factory=dict)
+    """Whose profiles each run has written: its records are matched with the profiles as they were before it."""
 
     def hear(self, transaction: Iterable[tables.HistoryEvent]) -> None:
         """The events of one transaction, and what has to hold when it is committed."""
@@ -179,6 +182,8 @@ class Retelling:
         assert (before is None) == (event.type == "user.create"), f"{event.type} of {event.subject}"
         links = self._links(before) if before is not None else []
         after = after_event(deepcopy(before), event)
+        if event.run_id is not None and after is not None:
+            self._nobody_was_passed_over(event, body, after)
         self.users[event.subject] = after
         self._hear_of_the_account(event, body)
         if before is not None and after is not None:
@@ -186,6 +191,19 @@ class Retelling:
         trigger = _MOVES.get(event.type)
         if trigger is not None:
             self._may_move(event, body, before, trigger)
+
+    def _nobody_was_passed_over(self, event: tables.HistoryEvent, body: dict[str, Any], user: User) -> None:
+        """Whom a run creates without being asked matches nobody who is there by then; `wrote` leaves out those whom it has written itself."""
+        run_id = event.run_id or ""
+        wrote = self.wrote.setdefault(run_id, set())
+        if event.type == "user.create" and body.get("rule") == "auto_confirm_new":
+            matching = self.story.run_policies[run_id].matching
+            others = ((each.id, keys_of_user(matching, each.login, each.profile)) for each in self.users.values() if each is not None)
+            match = correlate(
+                matching, keys_of_user(matching, user.login, user.profile), ((i, keys) for i, keys in others if i not in wrote)
+            )
+            assert match == NO_MATCH, f"{event.id}: created, and there was {match.user_ids}"
+        wrote.add(user.id)
 
     def _hear_of_the_account(self, event: tables.HistoryEvent, body: dict[str, Any]) -> None:
         told = body.get("account")

@@ -61,7 +61,10 @@ def test_the_page_on_the_sdk_does_the_whole_job_with_nothing_but_the_sdk(tmp_pat
 
 
 def test_the_page_on_reconciliation_finds_what_has_drifted_and_respects_what_an_admin_wants(tmp_path: Path) -> None:
-    _, told, over_http = page.run("reconciliation.md", tmp_path)[:3]
+    _, told, over_http, repaired, after, nightly = page.run("reconciliation.md", tmp_path)[:6]
+    assert ("COMPLETED" in repaired, "deactivate" in repaired) == (True, True)
+    assert [json.loads(line)["status"] for line in after.replace("}{", "}\n{").splitlines()] == ["DEPROVISIONED", "SUSPENDED"]
+    assert json.loads(nightly)["next"] is not None
     assert "ada@example.com" in told
     assert "Suspended → Deactivated" in told
     assert "3 differences: 1 repairable, 2 as an admin or an option wants it" in told

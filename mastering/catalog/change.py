@@ -8,24 +8,17 @@ from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Any
 
-import structlog
 from sqlalchemy import Engine
 from sqlmodel import Session
 
-from mastering.clock import wire
 from mastering.disagreements import review_all_disagreements
 from mastering.errors import NotFound
+from mastering.followup import follow_up, owe
 from mastering.ledger import Actor, Ledger
-from mastering.remaster import remaster
-from mastering.rematch import rematch_all
 from mastering.store import catalog as store
 from mastering.store.engine import writing
-from mastering.store.locks import Lock, hold, share
+from mastering.store.locks import Lock, hold
 from mastering.store.tables import App, Org
-
-_log = structlog.get_logger("mastering.catalog")
-
-EVERY_APP = "*"
 
 
 @dataclass(slots=True)
@@ -41,6 +34,11 @@ class Change:
     """Whether words of masters that were not followed have to be asked again: ranks, switches or options have changed (SPEC §3)."""
     rematch: bool = False
     """Whether what waiting rows are matched by has changed, or may have (SPEC §6)."""
+
+    @property
+    def has_to_follow(self) -> bool:
+        """Whether people are to be looked at again."""
+        return bool(self.remaster) or self.rematch
 
     def app(self, app_id: str) -> App:
         """An app, locked for changing; raises `NotFound`."""
@@ -66,7 +64,7 @@ class Change:
 
 @contextmanager
 def changing(engine: Engine, actor: Actor, now: datetime) -> Iterator[Change]:
-    """A change of the catalog: all of it is kept, or, if the block raises, nothing. Then profiles are mapped again where they have to be."""
+    """A change of the catalog: all of it is kept, or, if the block raises, nothing. What has to follow is noted with it, and carried out then."""
     with writing(engine) as session:
         hold(session.connection(), Lock.OPTIONS)
         change = Change(session, Ledger(session, now, actor), store.org(session, lock=True))
@@ -75,16 +73,9 @@ def changing(engine: Engine, actor: Actor, now: datetime) -> Iterator[Change]:
         if change.ask_again:
             review_all_disagreements(change.ledger)
         change.ledger.flush()
-    for app_id in [None] if EVERY_APP in change.remaster else sorted(change.remaster):
-        report = remaster(engine, actor, now, app_id=app_id)
-        refused = [rejected.user_id for rejected in report.rejected]
-        _log.info("remastered", app=app_id, changed=report.changed, rejected=refused, at=wire(now))
-    if change.remaster or change.rematch:
-        with writing(engine) as session:
-            share(session, Lock.OPTIONS)
-            ledger = Ledger(session, now, actor)
-            rematch_all(ledger, now)
-            ledger.flush()
+        owed = owe(session, actor, now, change.remaster) if change.has_to_follow else None
+    if owed is not None:
+        follow_up(owed, now, change.remaster)
 
 
 def changed_parts(old: Mapping[str, Any], new: Mapping[str, Any]) -> dict[str, dict[str, Any]]:

@@ -11,7 +11,8 @@ from datetime import datetime
 
 from sqlalchemy import Engine
 
-from mastering.catalog.change import EVERY_APP, Change, changing
+from mastering.catalog.change import Change, changing
+from mastering.followup import EVERY_APP
 from mastering.ledger import Actor
 from mastering.rules.ranking import reordered
 from mastering.store import catalog as store

@@ -15,8 +15,9 @@ from typing import Any
 from sqlalchemy import Engine
 from sqlmodel import Session
 
-from mastering.catalog.change import EVERY_APP, Change, changed_parts, changing
+from mastering.catalog.change import Change, changed_parts, changing
 from mastering.errors import Invalid, WrongState
+from mastering.followup import EVERY_APP
 from mastering.ledger import Actor
 from mastering.rules.attribute_fields import document
 from mastering.rules.expressions import compile_expression

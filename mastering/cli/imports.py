@@ -47,7 +47,7 @@ def import_file(
     """Import a file and wait for the outcome. Exit code 0: applied, 3: held by a safeguard, 2: bad input, 1: failed."""
     with connect(server, token, data_dir) as client:
         run = upload(client, file, client.app_id(app), _params(mode, expected_count, allow_empty=allow_empty))
-        raise typer.Exit(_report(client, follow(client, run)))
+        raise typer.Exit(report(client, follow(client, run)))
 
 
 def plan(
@@ -67,7 +67,7 @@ def plan(
         params = {**_params(mode, expected_count, allow_empty=allow_empty), "dryRun": "true"}
         run = follow(client, upload(client, file, client.app_id(app), params))
         _print_plan(client, run, limit)
-        raise typer.Exit(_report(client, run))
+        raise typer.Exit(report(client, run))
 
 
 def changes(run: RunId, limit: Limit = 50, server: Server = SERVER, token: Token = None, data_dir: DataDir = DATA_DIR) -> None:
@@ -75,20 +75,20 @@ def changes(run: RunId, limit: Limit = 50, server: Server = SERVER, token: Token
     with connect(server, token, data_dir) as client:
         found = read_run(client, run)
         _print_plan(client, found, limit)
-        _report(client, found)
+        report(client, found)
 
 
 def approve(run: RunId, plan_hash: PlanHash, server: Server = SERVER, token: Token = None, data_dir: DataDir = DATA_DIR) -> None:
     """Let a held import be applied, exactly as it was planned, and wait for the outcome."""
     with connect(server, token, data_dir) as client:
         answer = client.ask("POST", f"/imports/{segment(run)}/lifecycle/approve", json={"planHash": plan_hash})
-        raise typer.Exit(_report(client, follow(client, decode(answer, Run))))
+        raise typer.Exit(report(client, follow(client, decode(answer, Run))))
 
 
 def cancel(run: RunId, server: Server = SERVER, token: Token = None, data_dir: DataDir = DATA_DIR) -> None:
     """Give up a held or waiting import; nothing of it is applied."""
     with connect(server, token, data_dir) as client:
-        _report(client, decode(client.ask("POST", f"/imports/{segment(run)}/lifecycle/cancel"), Run))
+        report(client, decode(client.ask("POST", f"/imports/{segment(run)}/lifecycle/cancel"), Run))
 
 
 def _params(mode: Mode, expected_count: int | None, *, allow_empty: bool) -> dict[str, str]:
@@ -111,7 +111,7 @@ def _print_plan(client: Client, run: Run, limit: int) -> None:
             out.print()
 
 
-def _report(client: Client, run: Run) -> Exit:
+def report(client: Client, run: Run) -> Exit:
     """Print the outcome and what can be done about it; the code to end with."""
     label = client.get(f"/apps/{run.app_id}", App).label
     console().print(run_summary(run, label))

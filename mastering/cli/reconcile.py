@@ -12,6 +12,8 @@ from mastering.cli import show_drift
 from mastering.cli.client import Client, decode
 from mastering.cli.common import DATA_DIR, SERVER, DataDir, Server, Token, connect
 from mastering.cli.exits import Exit
+from mastering.cli.follow import follow, read_run
+from mastering.cli.imports import report
 from mastering.cli.terminal import console, tell, words
 from mastering.cli.wire import App, Difference, Reconciliation
 
@@ -27,19 +29,26 @@ Limit = Annotated[int, typer.Option(min=1, help="Differences shown of each kind.
 def reconcile(
     app: AppName = None,
     *,
+    repair: Annotated[bool, typer.Option("--repair", help="Plan what would do away with it, one import run for each app.")] = False,
     limit: Limit = 50,
     server: Server = SERVER,
     token: Token = None,
     data_dir: DataDir = DATA_DIR,
 ) -> None:
-    """Compare what the rules expect of everybody with what is, and say why it differs. Nothing is changed.
+    """Compare what the rules expect of everybody with what is, and say why it differs. Nothing is changed, unless --repair plans it.
 
-    Exit code 0: nothing but what admins and options want so; 3: differences that somebody should look at; 2: bad input; 1: failed.
+    Exit code 0: nothing but what admins and options want so, or all that can be was repaired; 3: differences that somebody should look at, or
+    a safeguard holds a repair; 2: bad input; 1: failed.
     """
     with connect(server, token, data_dir) as client:
-        wanted = {"appId": client.app_id(app) if app else None}
+        wanted = {"appId": client.app_id(app) if app else None, "repair": repair}
         found = _follow(client, decode(client.ask("POST", "/reconciliations", json=wanted), Reconciliation))
-        raise typer.Exit(_report(client, found, limit))
+        ended = _report(client, found, limit)
+        repairs = {report(client, follow(client, read_run(client, run))) for run in found.runs}
+        if not repairs or Exit.FAILED in {ended, *repairs}:
+            raise typer.Exit(Exit.FAILED if Exit.FAILED in repairs else ended)
+        left = sum(found.differences.values()) - found.respected - found.repairable
+        raise typer.Exit(Exit.HELD if left or Exit.HELD in repairs else Exit.APPLIED)
 
 
 def _follow(client: Client, found: Reconciliation) -> Reconciliation:

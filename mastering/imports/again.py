@@ -16,6 +16,7 @@ from collections.abc import Iterable, Sequence
 from dataclasses import replace
 from typing import Any
 
+from mastering.imports.repairing import is_repair, repaired
 from mastering.ledger import Ledger
 from mastering.rules.claims import Lost
 from mastering.rules.decision import Action, Situation
@@ -56,7 +57,7 @@ class Again:
         session, self._ledger, self._run, self._terms = ledger.session, ledger, run, terms
         new = {change.external_id for _, change in changes if change.external_id and change.app_user_id is None}
         self._appeared = people.accounts_of_app(session, run.app_id, new)
-        self._arriving = dict(_arriving(terms, changes))
+        self._arriving = dict(arriving(terms, changes))
         self._directory = store.Directory(session, terms.policy.matching)
         self._crowd = Crowd(self._directory.find([prepared.keys for prepared in self._arriving.values()]))
         self._holders: dict[str, str | None] = {}
@@ -166,6 +167,8 @@ class Again:
         if account is None or account.user_id is None or planned.decision.action in _STANDS:
             return planned
         user = self._ledger.users[account.user_id]
+        if is_repair(planned):
+            return repaired(self._ledger.session, self._terms, account, user)
         if planned.decision.situation is not Situation.WENT_MISSING:
             fresh = plan_linked(self._terms, _record(planned, account), account, user)
         elif account.linked_at is not None and account.linked_at > (self._run.snapshot_at or self._run.created):
@@ -214,7 +217,7 @@ def _arrives(change: Change) -> bool:
     return change.decision.action is Action.create or "link" in change.effect
 
 
-def _arriving(terms: Terms, changes: Sequence[tuple[int, Change]]) -> Iterable[tuple[int, Prepared]]:
+def arriving(terms: Terms, changes: Sequence[tuple[int, Change]]) -> Iterable[tuple[int, Prepared]]:
     """The rows that would link or create, prepared again from what the plan keeps of their records."""
     for seq, change in changes:
         if _arrives(change):

@@ -1,7 +1,8 @@
 """Applying a plan, batch by batch; each batch is one transaction with its history and the run's cursor (SPEC §5.8).
 
 Most plans are applied to the very world they were made for: as every change leaves an event, one look at the history tells whether
-anybody else has acted since. If so, the rows that it concerns are decided again (`again`).
+anybody else has acted since. If so, the rows that it concerns are decided again (`again`). People and accounts of a batch are locked by
+then; that nobody appears whom one of its records would match is seen to when it is committed (`looked`).
 """
 
 from __future__ import annotations
@@ -12,18 +13,20 @@ from functools import cache
 from typing import Any
 
 from mastering.disagreements import review_disagreements
-from mastering.imports.again import Again
+from mastering.imports.again import Again, arriving
 from mastering.imports.rows import change_of
 from mastering.ledger import Ledger, Why
 from mastering.rematch import ways_to
 from mastering.rules.decision import Action
 from mastering.rules.hooked import hook_facts
 from mastering.rules.lifecycle import Trigger
+from mastering.rules.matching import ways_of
 from mastering.rules.people import WITHDRAWN, Account, User
 from mastering.rules.plan import Change, Terms
 from mastering.rules.record import AccountState
 from mastering.store import imports as store
 from mastering.store import tables
+from mastering.store.looks import looked
 
 AT_ONCE = 5_000
 
@@ -54,8 +57,19 @@ def apply_batch(ledger: Ledger, run: tables.ImportRun, rows: Sequence[store.Chan
     for account in ledger.accounts.values():
         if account.ways is not None and account.situation is not None:
             account.ways = ways_to(terms(), account)
+    looked(session, seen, lambda others: _still_match(ledger, terms(), changes, others))
     ledger.flush()
     run.cursor = rows[-1].seq
+
+
+def _still_match(ledger: Ledger, terms: Terms, changes: Sequence[tuple[int, Change]], others: set[str]) -> bool:
+    """Whether none of those of whom others have told meanwhile is, or would now be, somebody whom an arriving record was matched with."""
+    records = dict(arriving(terms, changes))
+    if not others.isdisjoint(user_id for seq, change in changes if seq in records for user_id in change.candidates):
+        return False
+    matching = terms.policy.matching
+    ways = {way for prepared in records.values() for way in ways_of(matching, prepared.keys)}
+    return not ways or ways.isdisjoint(store.Directory(ledger.session, matching).ways(others))
 
 
 # -- one row, as planned ----------------------------------------------------------------------------------------------

@@ -130,6 +130,7 @@ class Planner:
         for part in records(self._session, self._run.id, found, _FIRST):
             self._writer.lease.beat()
             self._plan_linked([row for row in part if isinstance(row, Record)], [row for row in part if isinstance(row, Unusable)])
+        self._plan_standing()
         if self._run.mode is Mode.FULL:
             self._plan_absences(found)
         self._plan_returning()
@@ -148,6 +149,9 @@ class Planner:
             return None
         self._writer.give_up({row: why for row, why in losers.items() if row > 0})
         return self._checked(found, as_of)
+
+    def _plan_standing(self) -> None:
+        """Rows that no record asks for: a repair has them (`repairing`)."""
 
     # -- linked records and absences ----------------------------------------------------------------------------------
 

@@ -41,6 +41,8 @@ class Order:
     allow_empty: bool = False
     expected_count: int | None = None
     snapshot_at: str | None = None
+    origin: str | None = None
+    """What the run came from, if nobody sent records for it."""
 
 
 def start(engine: Engine, actor: Actor, now: datetime, app_id: str, order: Order) -> str:
@@ -73,13 +75,22 @@ def begin(session: Session, actor: Actor, now: datetime, app: tables.App, order:
         allow_empty=order.allow_empty,
         expected_count=order.expected_count,
         snapshot_at=order.snapshot_at,
+        origin=order.origin,
         started_by=dump(actor.document()),
         created=wire(now),
         lease_until=wire(now + LEASE) if order.source not in {IDENTITY_SOURCE, PULL} else None,
     )
     session.add(run)
-    told = {"mode": order.mode.value, "source": order.source, "dryRun": order.dry_run}
+    told = {"mode": order.mode.value, "source": order.source, "dryRun": order.dry_run, **({"origin": order.origin} if order.origin else {})}
     tell(session, app, actor, now, run.id, "import.start", told)
+    return run
+
+
+def begin_of_itself(session: Session, actor: Actor, now: datetime, app: tables.App, order: Order) -> tables.ImportRun:
+    """A run of an app that is locked for which no records are awaited: it takes its place in the queue at once."""
+    run = begin(session, actor, now, app, order)
+    session.flush()
+    enqueue(session, actor, now, run, 0)
     return run
 
 

@@ -25,6 +25,7 @@ from mastering.imports.hooking import HookCaller
 from mastering.imports.lease import Lease, StoppedError
 from mastering.imports.planning import Planned, Planner
 from mastering.imports.pulling import remember
+from mastering.imports.repairing import RECONCILIATION, RepairPlanner
 from mastering.imports.rows import PlanWriter
 from mastering.imports.runs import starter
 from mastering.ledger import Actor, Ledger
@@ -40,12 +41,13 @@ from mastering.store import runs as run_store
 from mastering.store.documents import dump, load
 from mastering.store.engine import reading, writing
 from mastering.store.locks import LOCKED, Lock, share
+from mastering.store.looks import OvertakenError
 from mastering.store.tables import InlineHook
 from mastering.terms import terms_of
 
 TURN = timedelta(seconds=1)
 """How long a run is applied before others have their turn."""
-_COLLISIONS = 3
+_COLLISIONS = 6
 _log = structlog.get_logger("mastering.worker")
 _MOVES_PEOPLE = {"create", "link", "update", "release", "deactivate", "suspend", "unsuspend", "reactivate", "require_activation"}
 
@@ -114,7 +116,8 @@ def _planned(lease: Lease, run: tables.ImportRun, now: datetime, outside: Outsid
             terms = terms_of(session, run.app_id, run.mode, now)
             app = session.get_one(tables.App, run.app_id)
             hook = hook_store.active(session, terms.policy.hook_id)
-            planned = Planner(session, run, terms, writer, hook_store.terms_of_hook(hook) if hook else None).plan()
+            planner = RepairPlanner if run.source == RECONCILIATION else Planner
+            planned = planner(session, run, terms, writer, hook_store.terms_of_hook(hook) if hook else None).plan()
         if planned is not None or hook is None:
             break
         if outside.hooks is None:
@@ -200,31 +203,38 @@ def _others_wait(lease: Lease) -> bool:
 
 
 def _apply_in_the_end(lease: Lease) -> bool:
-    """The next batch, again if somebody else was quicker with a login or an external id: what others did is seen then, and decided upon."""
-    for _ in range(_COLLISIONS):
+    """The next batch; again if somebody else was quicker with a login or an external id, or with a person whom one of its records matches.
+
+    What others did is seen then, and decided upon. Each time fewer rows are taken, so that there is less time in which to be overtaken.
+    """
+    for collisions in range(_COLLISIONS):
         try:
-            return _apply_next(lease)
-        except IntegrityError:
+            return _apply_next(lease, max(AT_ONCE >> 2 * collisions, 1))
+        except (IntegrityError, OvertakenError) as fault:
+            _log.info("batch overtaken", by=type(fault).__name__)
             lease.beat()
-    return _apply_next(lease)
+    return _apply_next(lease, 1)
 
 
-def _apply_next(lease: Lease) -> bool:
+def _apply_next(lease: Lease, at_once: int) -> bool:
     now = clock_now()
     with writing(lease.engine) as session:
         mine = lease.hold(session)
         share(session, Lock.OPTIONS)
-        rows = store.changes(session, mine.id, mine.cursor, AT_ONCE)
+        rows = store.changes(session, mine.id, mine.cursor, at_once)
         _require_whole(mine, [row.seq for row in rows])
         ledger = Ledger(session, now, _acting(mine), run_id=mine.id, plan_hash=mine.plan_hash)
+        more = bool(rows)
         if rows:
             policy = catalog.policy_from(mine.policy or "{}")
             apply_batch(ledger, mine, rows, lambda: terms_of(session, mine.app_id, mine.mode, now, policy))
         else:
+            more = _queue_looks_again(session, ledger, mine, now)
+        if not more:
             _complete(session, ledger, mine, now)
         session.add(mine)
-    _log.info("batch applied" if rows else "run completed", done=mine.cursor, changes=mine.changes)
-    return bool(rows)
+    _log.info("batch applied" if more else "run completed", done=mine.cursor, changes=mine.changes)
+    return more
 
 
 def _require_whole(run: tables.ImportRun, seqs: list[int]) -> None:
@@ -234,14 +244,19 @@ def _require_whole(run: tables.ImportRun, seqs: list[int]) -> None:
         raise WrongState("Rows of the plan are missing from the database")
 
 
+def _queue_looks_again(session: Session, ledger: Ledger, run: tables.ImportRun, now: datetime) -> bool:
+    """Match waiting rows again by what the run has changed; whether some are left to another transaction."""
+    alone = not store.others_acted(session, run.id, run.as_of_event)
+    if run.mode is Mode.INCREMENTAL or _MOVES_PEOPLE & load(run.actions).keys() or not alone:
+        run.queue_cursor = rematch_after(ledger, now, run, alone=alone)
+    ledger.flush()
+    return run.queue_cursor is not None
+
+
 def _complete(session: Session, ledger: Ledger, run: tables.ImportRun, now: datetime) -> None:
     run.status = next_run_status(run.status, RunTrigger.complete)
     run.completed, run.lease_until = wire(now), None
     store.drop_chunks(session, run.id)
-    alone = not store.others_acted(session, run.id, run.as_of_event)
-    if run.mode is Mode.INCREMENTAL or _MOVES_PEOPLE & load(run.actions).keys() or not alone:
-        rematch_after(ledger, now, run, alone=alone)
-    ledger.flush()
     app = session.get_one(tables.App, run.app_id, with_for_update=LOCKED)
     remember(session, run)
     ledger.note(app, "import.completed", {"situations": load(run.situations), "actions": load(run.actions)})

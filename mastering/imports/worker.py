@@ -1,6 +1,6 @@
 """The worker: a thread that takes turns until it is told to stop.
 
-It wakes when somebody in this process seals or approves a run, and looks by itself now and then, for what other processes leave.
+Its turns are of what has to follow from changes of the catalog (`followup`), and of runs. It wakes when somebody in this process seals or approves a run, and looks by itself now and then, for what other processes leave.
 A turn that fails for a reason of its own fails the run with a sentence; what is left of it in memory is nothing. One that fails because
 the database was away or full is no fault of the run: it is taken again until it goes well.
 """
@@ -17,6 +17,7 @@ from datetime import timedelta
 import structlog
 from sqlalchemy import Engine
 
+from mastering import followup
 from mastering.clock import now
 from mastering.errors import MasteringError
 from mastering.imports import runs
@@ -26,7 +27,7 @@ from mastering.imports.steps import Outside, take_turn
 from mastering.ledger import Actor
 from mastering.reconcile import turns as reconciling
 from mastering.settings import LEASE
-from mastering.store import reconciliations
+from mastering.store import owed, reconciliations
 from mastering.store import runs as run_store
 from mastering.store.engine import reading, writing
 from mastering.store.outage import is_outage
@@ -93,7 +94,8 @@ class Worker:
         """Take one turn, if there is one to take; whether there was. Also what a test calls instead of waiting."""
         structlog.contextvars.bind_contextvars(worker=self.owner)
         try:
-            worked = take_turn(self._engine, self.owner, self._lease, Outside(self._hooks, self._stops))
+            followed_up = followup.take_turn(self._engine, self.owner, self._lease, self._stops)
+            worked = take_turn(self._engine, self.owner, self._lease, Outside(self._hooks, self._stops)) or followed_up
             return worked or reconciling.take_turn(self._engine, self.owner, self._lease, self._stops)
         except LeaseLostError as lost:
             _log.warning("turn lost", run_id=str(lost))
@@ -123,5 +125,6 @@ def recover(engine: Engine) -> int:
     broken = runs.fail_stalled(engine, SERVICE, now(), all_of_them=True)
     with writing(engine) as session:
         run_store.free_leases(session)
+        owed.free_leases(session)
         reconciliations.free_leases(session)
     return broken

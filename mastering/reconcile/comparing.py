@@ -7,9 +7,9 @@ the key, and memory holds one batch however many people and however long their h
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
-from datetime import datetime
+from datetime import datetime, timedelta
 from itertools import groupby
 from typing import Any, cast
 
@@ -29,13 +29,15 @@ from mastering.rules.profile import Sources
 from mastering.rules.reconciliation import IN_WORDS, Cause, Difference, Kind, Past, Seen
 from mastering.rules.record import Mode
 from mastering.rules.text import fold_login
-from mastering.store import catalog, people, tables
+from mastering.store import catalog, people, schedules, tables
 from mastering.store import imports as import_store
 from mastering.store import reconciliations as store
 from mastering.store import users as user_store
 from mastering.store.documents import load
 from mastering.terms import terms_of
 
+GRACE = timedelta(minutes=5)
+"""How late a firing may be before it counts as not kept: a process that starts anew takes what was missed within seconds."""
 AT_ONCE = 1_000
 """People or accounts of one batch."""
 
@@ -120,8 +122,8 @@ def accounts(session: Session, now: datetime, app_id: str | None, after: str) ->
 
 
 def rest(session: Session, now: datetime, app_id: str | None, after: str) -> Batch:  # noqa: ARG001 - a part as the others
-    """The histories of the apps and of the org."""
-    batch = Batch()
+    """The schedules, and the histories of the apps and of the org."""
+    batch = Batch(found=[(difference, None) for difference in _schedules(session, now, app_id)])
     heads = {subject: (seq, head) for subject, seq, head in store.heads_apart(session) if app_id in {None, subject}}
     _verify(session, batch, heads, {})
     return batch
@@ -129,6 +131,26 @@ def rest(session: Session, now: datetime, app_id: str | None, after: str) -> Bat
 
 PARTS: tuple[Part, ...] = (users, accounts, rest)
 """The parts of a reconciliation, in their order."""
+
+
+def _schedules(session: Session, now: datetime, app_id: str | None) -> Iterator[Difference]:
+    """Schedules that were not kept: firings that nobody took in time, or that started nothing."""
+    late = wire(now - GRACE)
+    for row in schedules.all_of(session, app_id):
+        outcome = load(row.outcome) if row.outcome else {}
+        cause, told = Cause.nothing_started, f"{row.last_due}: {outcome.get('skipped')}"
+        if row.next_due is not None and row.next_due < late:
+            cause, told = Cause.not_fired, row.next_due
+        elif "skipped" not in outcome:
+            continue
+        yield Difference(
+            kind=Kind.schedule_missed,
+            cause=cause,
+            detail=f"{IN_WORDS[cause]}: {row.kind} by {row.cron} ({row.timezone}), {told}",
+            app_id=row.subject if row.subject.startswith("0oa") else None,
+            expected={"due": row.next_due if cause is Cause.not_fired else row.last_due},
+            actual={"lastDue": row.last_due, **outcome},
+        )
 
 
 # -- history ----------------------------------------------------------------------------------------------------------
@@ -172,6 +194,14 @@ def _check(batch: Batch, subject: str, head: tuple[int, bytes], events: Iterable
             None,
         )
     )
+
+
+def pasts_of(session: Session, user_ids: Collection[str]) -> dict[str, Past]:
+    """What history tells of how these people came to stand as they do."""
+    pasts = {user_id: Past() for user_id in user_ids}
+    for event in store.chains(session, user_ids):
+        _see(pasts[event.subject], event)
+    return pasts
 
 
 def _see(past: Past, event: store.Event) -> None:

@@ -20,6 +20,7 @@ from mastering.store.engine import reading, writing
 
 ON_DEMAND = "ON_DEMAND"
 SCHEDULE = "SCHEDULE"
+_FORGET_AT_ONCE = 5_000
 
 
 def start(
@@ -27,24 +28,45 @@ def start(
 ) -> store.Reconciliation:
     """Ask for a reconciliation of everybody, or of one app's people; a worker carries it out. Raises `NotFound`."""
     with writing(engine) as session:
-        org = catalog.org(session, lock=True)
-        if app_id is not None and catalog.app(session, app_id) is None:
-            raise NotFound(f"Not found: Resource not found: {app_id} (AppInstance)")
-        row = store.Reconciliation(
-            id=new_id("rec"),
-            app_id=app_id,
-            repair=repair,
-            source=source,
-            status=PassStatus.QUEUED,
-            started_by=dump(actor.document()),
-            created=wire(now),
-        )
-        session.add(row)
-        ledger = Ledger(session, now, actor)
-        ledger.note(org, "reconciliation.start", {"reconciliation": row.id, "appId": app_id, "repair": repair, "source": source})
-        ledger.flush()
-        session.add(org)
+        return write(session, actor, now, app_id=app_id, repair=repair, source=source)
+
+
+def write(session: Session, actor: Actor, now: datetime, *, app_id: str | None, repair: bool, source: str) -> store.Reconciliation:
+    """The same within a transaction."""
+    org = catalog.org(session, lock=True)
+    if app_id is not None and catalog.app(session, app_id) is None:
+        raise NotFound(f"Not found: Resource not found: {app_id} (AppInstance)")
+    row = store.Reconciliation(
+        id=new_id("rec"),
+        app_id=app_id,
+        repair=repair,
+        source=source,
+        status=PassStatus.QUEUED,
+        started_by=dump(actor.document()),
+        created=wire(now),
+    )
+    session.add(row)
+    ledger = Ledger(session, now, actor)
+    ledger.note(org, "reconciliation.start", {"reconciliation": row.id, "appId": app_id, "repair": repair, "source": source})
+    ledger.flush()
+    session.add(org)
     return row
+
+
+def under_way(session: Session) -> str | None:
+    """The oldest reconciliation that has not come to its end."""
+    return store.unfinished(session)
+
+
+def forget(engine: Engine, before: str) -> int:
+    """Forget what reconciliations found that ended before an instant; how many differences. They themselves and their counts stay."""
+    forgotten = 0
+    while True:
+        with writing(engine) as session:
+            gone = store.forget(session, before, _FORGET_AT_ONCE)
+        forgotten += gone
+        if gone < _FORGET_AT_ONCE:
+            return forgotten
 
 
 def read(engine: Engine, reconciliation_id: str) -> store.Reconciliation:

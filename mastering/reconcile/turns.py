@@ -17,16 +17,20 @@ from sqlmodel import Session
 
 from mastering.clock import now as clock_now
 from mastering.clock import wire
+from mastering.imports import runs
+from mastering.imports.repairing import RECONCILIATION
 from mastering.ledger import Ledger
 from mastering.reconcile.comparing import PARTS, Batch
 from mastering.reconcile.passes import starter
 from mastering.rules.reconciliation import PASS_ENDED, Difference, PassStatus, PassTrigger, next_pass_status
+from mastering.rules.record import Mode
 from mastering.store import bulk, catalog
 from mastering.store import reconciliations as store
 from mastering.store.documents import dump, load
 from mastering.store.engine import reading, writing
 from mastering.store.locks import LOCKED, let_go_after
 from mastering.store.outage import is_outage
+from mastering.store.tables import App, AppStatus
 
 TURN = timedelta(seconds=1)
 """How long a reconciliation goes on before imports have their turn."""
@@ -138,7 +142,20 @@ def _complete(claim: _Claim) -> None:
     with writing(claim.engine) as session:
         row = claim.hold(session)
         row.status = next_pass_status(row.status, PassTrigger.complete)
+        if row.repair:
+            row.runs = dump(_repair(session, row, now))
         _end(session, row, now, "reconciliation.completed")
+
+
+def _repair(session: Session, row: store.Reconciliation, now: datetime) -> list[str]:
+    """A run for each app by whose word something would be repaired, and that takes imports; their ids. Each plans, and asks its safeguards."""
+    begun = []
+    for app_id in store.apps_to_repair(session, row.id):
+        app = session.get_one(App, app_id, with_for_update=LOCKED)
+        if app.status is AppStatus.ACTIVE:
+            order = runs.Order(Mode.INCREMENTAL, RECONCILIATION, origin=row.id)
+            begun.append(runs.begin_of_itself(session, starter(row), now, app, order).id)
+    return begun
 
 
 def _fail(claim: _Claim, error: str) -> None:
@@ -153,7 +170,7 @@ def _end(session: Session, row: store.Reconciliation, now: datetime, kind: str) 
     row.completed, row.lease_until = wire(now), None
     org = catalog.org(session, lock=True)
     ledger = Ledger(session, now, starter(row))
-    told = {"reconciliation": row.id, "users": row.users, "found": row.found, "counts": load(row.counts)}
+    told = {"reconciliation": row.id, "runs": load(row.runs), "users": row.users, "found": row.found, "counts": load(row.counts)}
     ledger.note(org, kind, told | ({"error": row.error} if row.error else {}))
     ledger.flush()
     session.add_all([org, row])

@@ -26,11 +26,12 @@ from enum import StrEnum
 from typing import Any
 
 from mastering.errors import WrongState
-from mastering.rules.decision import FULL_POWERS, Decision, Facts, Reason, Situation, decide
+from mastering.rules.decision import FULL_POWERS, Action, Decision, Facts, Reason, Rule, Situation, decide
 from mastering.rules.disagreement import ask_again
 from mastering.rules.expressions import Value
 from mastering.rules.lifecycle import Status, Trigger, build_machine, compile_moves
 from mastering.rules.people import Account, User
+from mastering.rules.plan import Change, Terms
 from mastering.rules.policy import ImportPolicy
 from mastering.rules.profile import Sources, mastered, supplied
 from mastering.rules.ranking import authority
@@ -44,6 +45,7 @@ class Kind(StrEnum):
     attribute_drift = "attribute_drift"
     missing_authority = "missing_authority"
     waiting_matches = "waiting_matches"
+    schedule_missed = "schedule_missed"
     history_broken = "history_broken"
 
 
@@ -64,6 +66,8 @@ class Cause(StrEnum):
     app_inactive = "app_inactive"
     never_seen_active = "never_seen_active"
     would_be_confirmed = "would_be_confirmed"
+    not_fired = "not_fired"
+    nothing_started = "nothing_started"
     chain_broken = "chain_broken"
 
 
@@ -82,6 +86,8 @@ IN_WORDS: dict[Cause, str] = {
     Cause.app_inactive: "the app that mastered this user is inactive",
     Cause.never_seen_active: "no import has shown an account of a master active yet",
     Cause.would_be_confirmed: "the next import of this app would confirm the match",
+    Cause.not_fired: "a schedule was due, and no process has taken the firing",
+    Cause.nothing_started: "a schedule fired, and nothing could be started",
     Cause.chain_broken: "the history does not verify",
 }
 
@@ -352,6 +358,56 @@ def differences(
     found += attribute_drift(sources, user, past)
     lost = missing_authority(mastering, sources.ranking, user, past)
     return [*found, lost] if lost is not None else found
+
+
+# -- repair -----------------------------------------------------------------------------------------------------------
+
+
+def repair(terms: Terms, account: Account, user: User, past: Past) -> Change | None:
+    """The row of a plan that does away with what can be repaired of one account's standing word; `None` where nothing is left of it.
+
+    It is asked again of the facts as they are when the plan is made. A repair that takes somebody's access away counts for the safeguards
+    as an unassignment does, though the assignment ended long ago: what they guard is people (SPEC §8).
+    """
+    drift = status_drift(terms.policy, terms.ranking, user, account, terms.at, past)
+    decision = ask_again(terms.policy, terms.ranking, user, account, terms.at) if drift is not None and drift.repairable else None
+    after = replace(user, status=decision.to or user.status) if decision is not None else user
+    new, detail = _profile_after(terms, user, after, account)
+    if decision is None and not new:
+        return None
+    speaking = authority([other.link for other in user.links], terms.ranking)
+    change = Change(
+        account.external_id,
+        None,
+        decision or Decision(Situation.CHANGED, Action.update, Rule.profile_mapped, to=user.status),
+        user_id=user.id,
+        app_user_id=account.id,
+        login=user.login,
+        before=user.status,
+        authority=speaking.app_id if speaking else None,
+        detail=detail,
+        unassigns=decision is not None and decision.trigger in {Trigger.deactivate, Trigger.suspend},
+    )
+    if decision is not None:
+        returning = {"exact": account.unheeded != Trigger.require_activation, "pendingWhenDeactivated": user.pending_when_deactivated}
+        change.effect["facts"] = {"held": False, "standing": True, **(returning if decision.situation is Situation.CAME_BACK else {})}
+        change.effect["unheeded"] = None
+    else:
+        change.effect["facts"] = {"standing": True}
+    if new:
+        change.effect["new"], change.effect["old"] = new, {name: user.profile.get(name) for name in new}
+    return change
+
+
+def _profile_after(terms: Terms, user: User, after: User, account: Account) -> tuple[dict[str, Value], str | None]:
+    """What the masters' profiles say of the user as the repair leaves him; only this account's part, unless he leaves DEACTIVATED (SPEC §4)."""
+    update = mastered(terms.sources, after)
+    if update.faults:
+        moving = after.status is not user.status
+        return {}, f"the masters' profiles were rejected: {'; '.join(update.faults)}" if moving else None
+    leaves = user.status is Status.DEACTIVATED and after.status is not Status.DEACTIVATED
+    suppliers = supplied(terms.sources, after)
+    return {name: value for name, value in update.new.items() if leaves or suppliers[name].account_id == account.id}, None
 
 
 # -- the life of a reconciliation -------------------------------------------------------------------------------------

@@ -16,6 +16,7 @@ from sqlmodel import Session, col
 
 from mastering.store import bulk, tables
 from mastering.store.locks import Lock, hold
+from mastering.store.looks import look_again
 
 EVENT_COLUMNS = ("id", "subject", "seq", "at", "type", "run_id", "body", "values_json", "hash")
 _WAITING = "history"
@@ -33,11 +34,12 @@ def add(session: Session, events: Sequence[bulk.Row]) -> None:
 
 
 def keep_history(session: Session) -> None:
-    """Write the events of this transaction, which ends now."""
+    """Write the events of this transaction, which ends now; raises `OvertakenError` where it was decided on what is no more."""
     events = session.info.pop(_WAITING, None)
     if events:
         session.flush()  # everything else first: nobody waits for a row while others wait for the history
         hold(session.connection(), Lock.HISTORY)
+        look_again(session)
         bulk.insert(session, tables.HistoryEvent, EVENT_COLUMNS, events)
 
 
@@ -45,6 +47,20 @@ def chain(session: Session, subject: str) -> list[tables.HistoryEvent]:
     """All events of one subject, oldest first."""
     event = tables.HistoryEvent
     return list(session.execute(select(event).where(col(event.subject) == subject).order_by(col(event.seq))).scalars())
+
+
+def until(session: Session, subjects: Sequence[str], at: str, types: Sequence[str] | None = None) -> Iterator[tables.HistoryEvent]:
+    """The events of these subjects up to an instant, chain after chain, each in its order; of these types alone if some are given."""
+    event = tables.HistoryEvent
+    query = select(event).where(col(event.subject).in_(subjects), col(event.at) <= at).order_by(col(event.subject), col(event.seq))
+    query = query if types is None else query.where(col(event.type).in_(types))
+    yield from session.execute(query.execution_options(yield_per=_PAGE)).scalars()
+
+
+def last_position(session: Session, at: str) -> int:
+    """The position of the last event that had been written at an instant; 0 before the first."""
+    position = func.coalesce(func.max(col(tables.HistoryEvent.position)), 0)
+    return int(session.execute(select(position).where(col(tables.HistoryEvent.at) <= at)).scalar_one())
 
 
 def newest_first(session: Session, subject: str, before: int | None, limit: int) -> list[tables.HistoryEvent]:

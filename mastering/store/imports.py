@@ -10,7 +10,7 @@ from sqlalchemy import ColumnElement, CursorResult, Row, delete, func, null, or_
 from sqlmodel import Session, col
 
 from mastering.rules.lifecycle import Status
-from mastering.rules.matching import Keys, keys_of_user
+from mastering.rules.matching import Keys, keys_of_user, way_to_user, ways_of
 from mastering.rules.policy import Matching
 from mastering.rules.record import AccountState
 from mastering.rules.runs import ENDED
@@ -88,7 +88,7 @@ def active_assignments(session: Session) -> Counter[str]:
 
 
 def last_event(session: Session) -> int:
-    """The position of the newest event of history."""
+    """The position of the newest event of history: whatever is asked after this sees all that it tells of."""
     return int(session.execute(select(func.max(col(tables.HistoryEvent.position)))).scalar() or 0)
 
 
@@ -144,6 +144,20 @@ class Directory:
         if matching.allow_partial:
             found.update(self._rows(col(tables.User.name_key), {keys.name for keys in wanted if keys.name}))
         return found
+
+    def keys(self, user_ids: Collection[str]) -> dict[str, Keys]:
+        """The keys of these users, as they are now."""
+        query = select(col(tables.User.id), col(tables.User.login), col(tables.User.profile))
+        return {
+            user_id: keys_of_user(self._matching, login, load(profile))
+            for part in slices(user_ids)
+            for user_id, login, profile in self._session.execute(query.where(col(tables.User.id).in_(part)))
+        }
+
+    def ways(self, user_ids: Collection[str]) -> set[str]:
+        """By what rows are found that these users, as they are now, concern: those who are no more are found by having been there."""
+        led = {way for keys in self.keys(user_ids).values() for way in ways_of(self._matching, keys)}
+        return led.union(map(way_to_user, user_ids))
 
     def holders(self, login_keys: Collection[str]) -> dict[str, str]:
         """Who has these logins: login key → user id."""

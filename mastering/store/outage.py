@@ -10,6 +10,8 @@ import sqlite3
 from sqlalchemy.exc import DBAPIError, IntegrityError
 from sqlalchemy.exc import TimeoutError as NoConnectionFree
 
+from mastering.store.looks import OvertakenError
+
 _OF_SQLITE = frozenset(
     {
         sqlite3.SQLITE_BUSY,
@@ -32,9 +34,14 @@ def is_about_a_login(fault: IntegrityError) -> bool:
     return "login_key" in str(fault.orig)
 
 
+def is_about_an_account(fault: IntegrityError) -> bool:
+    """Whether an app was to have two accounts of one external id, or a user two places in one app."""
+    return "ux_app_users_external" in str(fault.orig) or "ux_app_users_place" in str(fault.orig)
+
+
 def is_outage(fault: BaseException) -> bool:
     """Whether the same again may go well later."""
-    if isinstance(fault, NoConnectionFree):
+    if isinstance(fault, (NoConnectionFree, OvertakenError)):
         return True
     if isinstance(fault, DBAPIError):
         return fault.connection_invalidated or is_outage(fault.orig or RuntimeError())

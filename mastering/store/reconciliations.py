@@ -113,6 +113,12 @@ def waits(session: Session, now: str) -> bool:
     return session.execute(select(1).where(col(Reconciliation.status).in_(_LIVE), free).limit(1)).first() is not None
 
 
+def unfinished(session: Session) -> str | None:
+    """The oldest reconciliation that has not come to its end."""
+    query = select(col(Reconciliation.id)).where(col(Reconciliation.status).in_(_LIVE)).order_by(col(Reconciliation.id)).limit(1)
+    return session.execute(query).scalar()
+
+
 def free_leases(session: Session) -> None:
     """Take every lease away: only where no other process can hold one."""
     session.execute(update(Reconciliation).where(col(Reconciliation.status).in_(_LIVE)).values(lease_until=None, owner=None))

@@ -42,6 +42,12 @@ def all_of_kinds(session: Session, kinds: Sequence[str]) -> list[Schedule]:
     return list(session.execute(select(Schedule).where(col(Schedule.kind).in_(kinds))).scalars())
 
 
+def all_of(session: Session, subject: str | None) -> list[Schedule]:
+    """Every schedule, or those of one subject, in the order of their keys."""
+    query = select(Schedule).order_by(col(Schedule.subject), col(Schedule.kind))
+    return list(session.execute(query if subject is None else query.where(col(Schedule.subject) == subject)).scalars())
+
+
 def due(session: Session, at: str) -> list[Schedule]:
     """What has to fire, FULL imports first, as they make deltas of the same moment needless; of a kind those that have waited longest first."""
     query = select(Schedule).where(col(Schedule.next_due) <= at)

@@ -230,9 +230,11 @@ class WaitingWay(SQLModel, table=True):
 class ImportRun(SQLModel, table=True):
     """One import of one app, its plan's verdict, and the lease of whoever works on it. `received`: when a session was last loaded.
 
+    `origin`: the reconciliation that it repairs.
     `pull`: how the records were fetched, where they were.
 
-    `takeovers`: how often it was taken from an owner whose lease had run out, or who was known to be dead.
+    `takeovers`: how often it was taken from an owner whose lease had run out, or who was known to be dead. `queue_cursor`: behind which
+    waiting row to go on matching, where the whole queue has to be matched after its last row.
     """
 
     __tablename__: ClassVar[Any] = "import_runs"
@@ -250,6 +252,7 @@ class ImportRun(SQLModel, table=True):
     allow_empty: bool = False
     expected_count: int | None = None
     snapshot_at: str | None = None
+    origin: str | None = None
     arrival: int | None = None
     policy: str | None = Field(default=None, sa_type=Text)
     plan_hash: str | None = None
@@ -272,6 +275,7 @@ class ImportRun(SQLModel, table=True):
     completed: str | None = None
     as_of_event: int = Field(default=0, sa_type=BigInteger)
     cursor: int = 0
+    queue_cursor: str | None = None
     owner: str | None = None
     lease_until: str | None = None
     fence: int = 0

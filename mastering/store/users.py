@@ -9,7 +9,7 @@ from collections.abc import Collection, Iterator
 from dataclasses import dataclass
 from typing import Any
 
-from sqlalchemy import ColumnElement, false, or_, select
+from sqlalchemy import ColumnElement, false, func, or_, select
 from sqlmodel import Session, col
 
 from mastering.rules.filters import Node
@@ -58,6 +58,14 @@ def linked_ids(session: Session, after: str, limit: int, app_id: str | None = No
     if app_id is not None:
         query = query.where(col(tables.AppUser.app_id) == app_id)
     return [row[0] for row in session.execute(query.order_by(user_id).limit(limit))]
+
+
+def is_many(session: Session, app_ids: Collection[str] | None, many: int) -> bool:
+    """Whether more accounts than so many have a user, in these apps or in all."""
+    linked = select(1).where(col(tables.AppUser.user_id).is_not(None))
+    if app_ids is not None:
+        linked = linked.where(col(tables.AppUser.app_id).in_(app_ids))
+    return int(session.execute(select(func.count()).select_from(linked.limit(many + 1).subquery())).scalar_one()) > many
 
 
 def unheeded_ids(session: Session, app_id: str | None = None) -> list[str]:

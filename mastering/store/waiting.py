@@ -37,6 +37,19 @@ def apps(session: Session) -> list[str]:
     return list(session.execute(select(col(app.id)).where(somebody).order_by(col(app.id))).scalars())
 
 
+def next_ids(session: Session, after: str, limit: int) -> list[str]:
+    """The ids of the next accounts in the queue that have no user, of every app, ignored ones included, ascending."""
+    account = tables.AppUser
+    query = select(col(account.id)).where(col(account.situation).is_not(None), col(account.user_id).is_(None), col(account.id) > after)
+    return list(session.execute(query.order_by(col(account.id)).limit(limit)).scalars())
+
+
+def apps_of(session: Session, account_ids: Collection[str]) -> dict[str, str]:
+    """Whose accounts these are: account id → app id."""
+    query = select(col(tables.AppUser.id), col(tables.AppUser.app_id))
+    return {row[0]: row[1] for part in slices(account_ids) for row in session.execute(query.where(col(tables.AppUser.id).in_(part)))}
+
+
 def kept_by_claims(session: Session, run: tables.ImportRun) -> set[str]:
     """The ids of the waiting accounts of a run's app that an earlier run's claims keep where they are: this one had no records of them."""
     account = tables.AppUser

@@ -114,3 +114,30 @@ def test_a_hold_shows_in_every_list_where_it_matters(service: Service) -> None:
     service.delete(f"/users/{jane}/hold")
     assert [change["hold"] for change in service.get(f"/imports/{run['id']}/changes")] == [None]
     assert service.get(f"/users/{jane}/masters")["hold"] is None
+
+
+def test_a_repair_is_a_run_for_each_app_and_says_which_reconciliation_it_came_from(service: Service) -> None:
+    hr = drifted(service, "jane", "john")
+    row = reconciled(service, repair=True)
+    assert row["repair"] is True
+    (run_id,) = row["runs"]
+    give_up = time.monotonic() + 30
+    while (run := service.get(f"/imports/{run_id}"))["status"] not in {"COMPLETED", "FAILED", "HELD"}:
+        assert time.monotonic() < give_up
+        time.sleep(0.01)
+    assert (run["status"], run["source"], run["origin"], run["appId"]) == ("COMPLETED", "RECONCILIATION", row["id"], hr)
+    assert service.get("/users/jane@example.com")["status"] == "DEPROVISIONED"
+
+
+def test_reconciliations_come_by_the_clock_as_they_are_set(service: Service) -> None:
+    assert service.get("/org/reconciliation") == {"schedule": None, "repair": False, "next": None}
+    wanted = {"schedule": {"cron": "30 2 * * *", "timezone": "Europe/Berlin"}, "repair": True}
+    told = service.put("/org/reconciliation", json=wanted)
+    assert {name: told[name] for name in wanted} == wanted
+    assert told["next"].endswith(":30:00.000Z")
+    assert service.get("/org/reconciliation") == told
+    assert service.last_event()["type"] == "org.reconciliation.update"
+    assert service.put("/org/reconciliation", json={})["schedule"] is None
+    for wrong in ({"cron": "every night"}, {"cron": "0 0 30 2 *"}, {"cron": "0 3 * * *", "timezone": "Nowhere/City"}):
+        answer = service.ask("PUT", "/org/reconciliation", json={"schedule": wrong})
+        assert refusal(answer) == (400, "E0000001")

@@ -24,6 +24,8 @@ _BATCHES = (
     ("mastering.imports.steps", "AT_ONCE"),
     ("mastering.imports.rows", "_AT_ONCE"),
     ("mastering.imports.planning", "_AT_ONCE"),
+    ("mastering.remaster", "_AT_ONCE"),
+    ("mastering.rematch", "_AT_ONCE"),
     ("api.imports", "LINES_PER_CHUNK"),
 )
 
@@ -48,6 +50,8 @@ def _hurry() -> None:
     spool.LEASE, spool._BEAT = soon, soon / 6
     runs: Any = importlib.import_module("mastering.imports.runs")
     runs.LEASE = soon
+    followup: Any = importlib.import_module("mastering.followup")
+    followup.LEASE = soon
     schedule: Any = importlib.import_module("mastering.schedule")
     schedule.Ticker.__init__.__defaults__ = (timedelta(seconds=0.3),)
 

@@ -9,7 +9,6 @@ from concurrent.futures import ThreadPoolExecutor
 
 import pytest
 from sqlalchemy import Engine, select
-from sqlalchemy.exc import DBAPIError
 from sqlmodel import col
 
 from mastering import review, users
@@ -39,7 +38,7 @@ def at_once(*acts: Callable[[], object]) -> Counter[str]:
                 act()
             except MasteringError as refused:
                 return type(refused).__name__
-            except DBAPIError as fault:
+            except Exception as fault:
                 if not is_outage(fault):
                     raise
             else:

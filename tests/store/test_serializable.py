@@ -20,7 +20,6 @@ import pytest
 from hypothesis import HealthCheck, Phase, given, settings
 from hypothesis import strategies as st
 from sqlalchemy import Engine, select
-from sqlalchemy.exc import DBAPIError
 from sqlmodel import col
 
 from mastering import assignments, holds, users
@@ -31,7 +30,7 @@ from mastering.holds import Terms
 from mastering.imports import planning, rows, runs, steps
 from mastering.imports.worker import Worker
 from mastering.review import Verdict
-from mastering.rules.policy import Confirmation, ImportPolicy, Mastering, Safeguard, WhenDeactivated
+from mastering.rules.policy import Confirmation, ImportPolicy, Mastering, Matching, Safeguard, WhenDeactivated
 from mastering.rules.record import Mode
 from mastering.store import tables
 from mastering.store.engine import reading
@@ -87,6 +86,7 @@ class Org:
                 self.world.cancel(run.id)
         check(self.engine)
         check_order(self.engine)
+        assert self.world.left_to_match() == 0, "a waiting row is not where those who are there put it"
 
 
 def record(name: str, number: int = 1, **told: Any) -> dict[str, Any]:
@@ -139,6 +139,11 @@ def created(name: str) -> Step:
     return lambda org: org.world.by_hand(name)
 
 
+def namesake(name: str) -> Step:
+    """Somebody else with the address of one of them."""
+    return lambda org: org.world.by_hand(f"{name}.too", email=f"{name}@example.com")
+
+
 def reordered(org: Org) -> None:
     ranks.reorder(org.engine, ADMIN, now(), [each.app_id for each in ranks.read(org.engine)][::-1])
 
@@ -170,12 +175,15 @@ def records(draw: st.DrawFn) -> dict[str, Any]:
     return record(draw(st.sampled_from(PEOPLE)), draw(st.sampled_from((1, 1, 1, 2))), **told, active=active)
 
 
+BY_EMAIL = Matching(username=False, email=True)
 POLICIES = st.builds(
-    lambda confirmation, when, suspended, deactivated, limit: ImportPolicy(
+    lambda matching, confirmation, when, suspended, deactivated, limit: ImportPolicy(
+        matching=matching,
         confirmation=confirmation,
         mastering=Mastering(True, when, suspended, deactivated),
         safeguard=Safeguard(enabled=limit, max_unassigned_percent=30),
     ),
+    st.sampled_from((Matching(), BY_EMAIL)),
     st.sampled_from((CONFIRM_ALL, CONFIRM_ALL, Confirmation())),
     st.sampled_from(WhenDeactivated),
     st.booleans(),
@@ -197,6 +205,7 @@ STEPS = st.one_of(
     st.builds(arrival, WHERE, st.sampled_from((Mode.FULL, Mode.INCREMENTAL)), st.lists(records(), min_size=1, max_size=6)),
     st.builds(by_hand, st.sampled_from(PEOPLE), ACTS),
     st.builds(created, st.sampled_from(PEOPLE)),
+    st.builds(namesake, st.sampled_from(PEOPLE)),
     st.builds(reviewed, WHERE, st.sampled_from((Verdict.LINK, Verdict.CREATE, Verdict.IGNORE, Verdict.UNIGNORE))),
     st.builds(given_policy, WHERE, POLICIES),
     st.sampled_from((reordered, approved)),
@@ -234,7 +243,7 @@ def _again_if_ended(step: Step, org: Org) -> None:
         try:
             with suppress(MasteringError):
                 step(org)
-        except DBAPIError as fault:
+        except Exception as fault:
             if not is_outage(fault):
                 raise
         else:
@@ -253,6 +262,7 @@ def _work_of(chance: random.Random, label: str) -> list[Step]:
                     by_hand(name, chance.choice(acts)),
                     by_hand(name, chance.choice(acts)),
                     created(name),
+                    namesake(name),
                     reviewed(label, chance.choice(list(Verdict))),
                     given_policy(label, policy_of(chance)),
                     reordered,
@@ -264,6 +274,7 @@ def _work_of(chance: random.Random, label: str) -> list[Step]:
 
 def policy_of(chance: random.Random) -> ImportPolicy:
     return ImportPolicy(
+        matching=chance.choice((Matching(), BY_EMAIL)),
         confirmation=chance.choice((CONFIRM_ALL, CONFIRM_ALL, Confirmation())),
         mastering=Mastering(True, chance.choice(list(WhenDeactivated)), chance.random() < 0.7, chance.random() < 0.7),
         safeguard=Safeguard(enabled=False),

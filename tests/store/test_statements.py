@@ -22,7 +22,7 @@ BATCH = 2_000
 def test_ten_times_the_records_are_fewer_than_ten_times_the_statements(world: World, story: str) -> None:
     asked = {count: _asked(world, story, count) for count in (1_000, 10_000)}
     batches = 10_000 // BATCH
-    assert asked[1_000] < 100
+    assert asked[1_000] < 110
     assert asked[10_000] <= asked[1_000] * batches, asked
 
 

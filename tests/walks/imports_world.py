@@ -20,7 +20,8 @@ from mastering.ids import new_id
 from mastering.imports import runs
 from mastering.imports.spool import Spool
 from mastering.imports.worker import Worker
-from mastering.ledger import Actor
+from mastering.ledger import Actor, Ledger
+from mastering.rematch import rematch_next
 from mastering.rules.mapping import default_rules
 from mastering.rules.people import Account, User
 from mastering.rules.policy import Confirmation, ImportPolicy, Mastering, OrgSafeguard, Safeguard, WhenDeactivated
@@ -239,6 +240,18 @@ class World:
         item = review.Item(self.account(app_id, external_id).id, verdict, **more)
         (result,) = review.decide(self.engine, ADMIN, now(), [item])
         return result
+
+    def left_to_match(self) -> int:
+        """How many rows of the queue are elsewhere than the people there are would have them, whoever looks at all of it. They are put there."""
+        left = 0
+        after: str | None = ""
+        while after is not None:
+            with writing(self.engine) as session:
+                ledger = Ledger(session, now(), ADMIN)
+                moved, after = rematch_next(ledger, now(), after)
+                ledger.flush()
+            left += moved
+        return left
 
     def kinds(self, subject: str) -> list[str]:
         """The kinds of the events of one chain, oldest first."""

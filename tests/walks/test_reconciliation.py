@@ -3,20 +3,21 @@
 from __future__ import annotations
 
 from collections import Counter
+from datetime import datetime, timedelta
 from typing import Any
 
 import pytest
 from sqlalchemy import select, update
 from sqlmodel import col
 
-from mastering import assignments, holds
+from mastering import assignments, firing, holds, nightly, schedule
 from mastering.catalog import ranks
 from mastering.clock import now
 from mastering.errors import NotFound
 from mastering.holds import Terms
 from mastering.reconcile import comparing, passes
-from mastering.rules.policy import Confirmation, Mastering, WhenDeactivated
-from mastering.store import people, tables
+from mastering.rules.policy import Confirmation, Firing, Mastering, WhenDeactivated
+from mastering.store import people, schedules, tables
 from mastering.store import reconciliations as store
 from mastering.store.documents import dump, load
 from mastering.store.engine import reading, writing
@@ -270,3 +271,57 @@ def test_the_beginning_and_the_end_are_in_the_history_of_the_org(org: World) -> 
     started, ended = org.events("00oMastering00000001")[-2:]
     assert [started.type, ended.type] == ["reconciliation.start", "reconciliation.completed"]
     assert load(ended.body)["reconciliation"] == row.id
+
+
+# -- by the clock -----------------------------------------------------------------------------------------------------
+
+
+def test_a_schedule_starts_one_reconciliation_and_no_second_while_it_is_under_way(org: World) -> None:
+    wanted = nightly.replace(org.engine, ADMIN, now(), nightly.Nightly(Firing("0 3 * * *", "Europe/Berlin")))
+    assert wanted.next is not None
+    due = datetime.fromisoformat(wanted.next)
+    (first,) = firing.fire_due(org.engine, due, schedule.STARTERS)
+    (second,) = firing.fire_due(org.engine, due + timedelta(days=1), schedule.STARTERS)
+    assert (second[1].skipped, second[1].blocked_by) == ("reconciliation_under_way", first[1].started)
+    org.work()
+    row = passes.read(org.engine, first[1].started or "")
+    assert (row.status, row.source, row.repair, load(row.started_by)["type"]) == ("COMPLETED", "SCHEDULE", False, "schedule")
+
+
+def test_a_schedule_that_repairs_repairs_and_one_that_is_taken_away_fires_no_more(org: World) -> None:
+    hr = org.app("HR", calm(mastering=master(WhenDeactivated.SUSPEND)))
+    org.send(hr, [person("E1")])
+    org.delta(hr, [person("E1", active=False)])
+    org.set_policy(hr, calm())
+    wanted = nightly.replace(org.engine, ADMIN, now(), nightly.Nightly(Firing("0 3 * * *"), repair=True))
+    assert wanted.next is not None
+    firing.fire_due(org.engine, datetime.fromisoformat(wanted.next), schedule.STARTERS)
+    org.work()
+    assert org.user_of(hr, "E1").status == "DEACTIVATED"
+    assert nightly.replace(org.engine, ADMIN, now(), nightly.Nightly(None)) == nightly.Nightly(None)
+    assert firing.fire_due(org.engine, now() + timedelta(days=9), schedule.STARTERS) == []
+
+
+def test_schedules_that_were_not_kept_are_found(org: World) -> None:
+    hr, ad = org.app("HR", calm()), org.app("AD", calm())
+    with writing(org.engine) as session:
+        for app_id in (hr, ad):
+            schedules.settle(session, app_id, "FULL", Firing("0 3 * * *"), now())
+        session.flush()
+        session.execute(update(schedules.Schedule).where(col(schedules.Schedule.subject) == hr).values(next_due="2020-01-01T03:00:00.000Z"))
+        skipped = dump({"skipped": "no_connection", "blockedBy": None})
+        session.execute(update(schedules.Schedule).where(col(schedules.Schedule.subject) == ad).values(outcome=skipped))
+    row = reconcile(org)
+    assert {(each.app_id, each.cause) for each in found(org, row)} == {(hr, "not_fired"), (ad, "nothing_started")}
+    assert told(org, reconcile(org, ad)) == [("schedule_missed", "nothing_started", None, False)]
+
+
+def test_what_was_found_is_forgotten_with_the_plans_and_the_counts_stay(org: World) -> None:
+    hr = org.app("HR", calm())
+    org.send(hr, [person("E1")])
+    org.act(org.user_of(hr, "E1").id, "suspend")
+    row = reconcile(org)
+    schedule.tick(org.engine, now() + timedelta(days=29))
+    assert len(found(org, row)) == 1
+    schedule.tick(org.engine, now() + timedelta(days=31))
+    assert (found(org, row), load(passes.read(org.engine, row.id).counts)["status_drift"]) == ([], 1)

@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 
 from mastering.ledger import Actor, Ledger
-from mastering.remaster import RemasterReport, load_sources, remap, remaster
+from mastering.remaster import RemasterReport, load_sources, remap
 from mastering.rules.lifecycle import Status
 from mastering.store import catalog
 from mastering.store.documents import dump, load
@@ -30,7 +30,7 @@ def linked(world: World, label: str, name: str, **told: Any) -> str:
 
 
 def again(world: World, app_id: str | None = None) -> RemasterReport:
-    return remaster(world.engine, CATALOG, world.tick(), app_id=app_id)
+    return world.remaster(CATALOG, app_id)
 
 
 def map_department_from(world: World, label: str, expression: str) -> None:

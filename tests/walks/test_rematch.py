@@ -14,11 +14,9 @@ from sqlalchemy import Engine, event
 from mastering import assignments, users
 from mastering.clock import now
 from mastering.errors import MasteringError
-from mastering.ledger import Ledger
-from mastering.rematch import rematch_all
 from mastering.review import Verdict
 from mastering.rules.policy import AttributePair, Confirmation, Matching
-from mastering.store.engine import open_database, writing
+from mastering.store.engine import open_database
 from tests.walks.imports_world import ADMIN, World, calm, person
 
 APPS = {
@@ -91,13 +89,8 @@ def test_whatever_happens_nothing_is_left_to_do_for_who_looks_at_the_whole_queue
         for step in steps:
             with suppress(MasteringError, KeyError):
                 step(org, apps)
-            assert left_to_do(org) == 0
+            assert org.left_to_match() == 0
         org.engine.dispose()
-
-
-def left_to_do(org: World) -> int:
-    with writing(org.engine) as session:
-        return rematch_all(Ledger(session, now(), ADMIN), now())
 
 
 @pytest.mark.parametrize("queue", [10, 400])

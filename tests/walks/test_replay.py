@@ -18,7 +18,6 @@ from mastering.errors import MasteringError, NotFound
 from mastering.holds import Terms
 from mastering.ledger import Actor
 from mastering.proof import verify_chain
-from mastering.remaster import remaster
 from mastering.replay import replay
 from mastering.rules.people import Account, User
 from mastering.store.documents import dump, load
@@ -92,7 +91,7 @@ def imported(label: str, told: dict[str, Any]) -> Callable[[World, str], Any]:
         if any(link.app_id == world.apps[label] and not link.released for link in world.see(user).links):
             raise NotFound("the place is taken")
         world.account(label, user, external_id=f"{label}-{world.tick()}", profile=profile)
-        remaster(world.engine, SYSTEM, world.tick())
+        world.remaster(SYSTEM)
 
     return do
 

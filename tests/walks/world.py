@@ -15,6 +15,7 @@ from sqlmodel import Session, col
 from mastering.clock import wire
 from mastering.ids import new_id
 from mastering.ledger import BY_HAND, Actor, Ledger
+from mastering.remaster import RemasterReport, remaster_batch, survey
 from mastering.rematch import ways_to
 from mastering.rules.lifecycle import Status, Trigger
 from mastering.rules.mapping import default_rules
@@ -149,6 +150,20 @@ class World:
             account.ways = ways_to(terms_of(session, account.app_id, Mode.FULL, self.now), account)
             ledger.note_account(account, BY_HAND, "account.seen")
             ledger.flush()
+
+    def remaster(self, actor: Actor, app_id: str | None = None) -> RemasterReport:
+        """Map everybody's profile again, or only those with an account in one app."""
+        now, total = self.tick(), RemasterReport()
+        with reading(self.engine) as session:
+            found = survey(session, now, app_id, lambda: None)
+        for ids in (*found.batches(), found.together):
+            with writing(self.engine) as session:
+                ledger = Ledger(session, now, actor)
+                report = remaster_batch(ledger, now, ids, found)
+                ledger.flush()
+            total.changed += report.changed
+            total.rejected += report.rejected
+        return total
 
     # -- looking ------------------------------------------------------------------------------------------------------
 
