@@ -33,6 +33,7 @@ from api import (
     masters,
     org,
     policies,
+    provisioning_tasks,
     reconciliations,
     review,
     tokens,
@@ -57,6 +58,8 @@ from mastering.connectors.outbound import Door
 from mastering.imports.hooking import HookCaller
 from mastering.imports.puller import Puller
 from mastering.imports.worker import Worker, recover
+from mastering.provisioning import deliverer as deliveries
+from mastering.provisioning.deliverer import Deliverer
 from mastering.schedule import Ticker
 from mastering.settings import Settings
 from mastering.store.engine import open_database
@@ -75,6 +78,7 @@ CONTROLLERS: list[ControllerRouterHandler] = [
     policies.PolicyController,
     features.FeatureController,
     connections.ConnectionController,
+    provisioning_tasks.ProvisioningTaskController,
     masters.MasterController,
     mappings.MappingController,
     user_schema.UserSchemaController,
@@ -138,15 +142,18 @@ async def _lifespan(app: Litestar) -> AsyncIterator[None]:
             _log.info("a token for the first admin was made", file=str(file))
         if engine.dialect.name == "sqlite":  # an embedded database has one process: whoever worked on it before is gone
             await sync_to_thread(recover, engine)
+            await sync_to_thread(deliveries.recover, engine)
         app.state.vault = await sync_to_thread(_open_vault, engine, settings)
         app.state.peers = Peers(engine, app.state.vault, door)
         caller = HookCaller(app.state.vault, door, observe=app.state.observe_hooks)
         worker, ticker = Worker(engine, caller, settings.lease), Ticker(engine, vault=app.state.vault)
+        deliverer = Deliverer(engine, app.state.peers.open, app.state.vault, settings.lease)
         puller = Puller(engine, app.state.peers, settings.lease, sealed=worker.wake)
         app.state.worker, app.state.puller = worker, puller
         if settings.work:
             worker.start()
             puller.start()
+            deliverer.start()
         ticker.start()
         try:
             yield
@@ -154,6 +161,7 @@ async def _lifespan(app: Litestar) -> AsyncIterator[None]:
             await sync_to_thread(ticker.stop)
             await sync_to_thread(puller.stop)
             await sync_to_thread(worker.stop)
+            await sync_to_thread(deliverer.stop)
     finally:
         door.close()
         alone.close()

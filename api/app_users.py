@@ -13,6 +13,8 @@ from api.auth import actor_of
 from api.paging import linked
 from mastering import assignments
 from mastering.clock import now
+from mastering.provisioning import tasks
+from mastering.provisioning.tasks import Sync, SyncState
 from mastering.rules.people import Account
 from mastering.rules.record import AccountState
 
@@ -31,6 +33,21 @@ class AccountView(Struct, rename="camel"):
     last_run_id: str | None
 
 
+class Provisioning(Struct, rename="camel"):
+    """How the account stands in the app, of which anything has gone out: what still waits, the last error, and the app's id of it."""
+
+    waiting: int
+    error: str | None
+    scim_id: str | None
+
+
+class Embedded(Struct, omit_defaults=True):
+    """The own views of an app user."""
+
+    account: AccountView
+    provisioning: Provisioning | None = None
+
+
 class AppUser(Struct, rename="camel"):
     """An app user in Okta's shape. `id` is the user's; an account that nobody is linked to shows its own."""
 
@@ -46,7 +63,7 @@ class AppUser(Struct, rename="camel"):
     last_sync: str
     profile: dict[str, Any]
     links: dict[str, dict[str, str]] = field(name="_links")
-    embedded: dict[str, AccountView] = field(name="_embedded")
+    embedded: Embedded = field(name="_embedded")
 
 
 class Assign(Struct, rename="camel"):
@@ -78,12 +95,13 @@ def account_view(account: Account) -> AccountView:
     )
 
 
-def app_user_view(request: Request[Any, Any, Any], account: Account) -> AppUser:
-    """An account as Okta shows it."""
+def app_user_view(request: Request[Any, Any, Any], account: Account, sync: Sync | None = None) -> AppUser:
+    """An account as Okta shows it; `sync` is what has gone out about it, if anything has."""
     base = f"{str(request.base_url).rstrip('/')}/api/v1"
     links = {"app": {"href": f"{base}/apps/{account.app_id}"}}
     if account.user_id is not None:
         links["user"] = {"href": f"{base}/users/{account.user_id}"}
+    provisioning = Provisioning(sync.waiting, sync.error, sync.scim_id) if sync else None
     return AppUser(
         id=account.user_id or account.id,
         external_id=account.external_id,
@@ -93,11 +111,11 @@ def app_user_view(request: Request[Any, Any, Any], account: Account) -> AppUser:
         status=_status(account),
         status_changed=account.last_updated,
         password_changed=None,
-        sync_state=_sync_state(account),
-        last_sync=account.last_updated,
+        sync_state=_sync_state(account, sync).value,
+        last_sync=sync.synced or account.last_updated if sync else account.last_updated,
         profile=account.profile,
         links=links,
-        embedded={"account": account_view(account)},
+        embedded=Embedded(account_view(account), provisioning),
     )
 
 
@@ -109,11 +127,17 @@ def _status(account: Account) -> str:
     return "ACTIVE" if account.account is AccountState.ACTIVE else "INACTIVE"
 
 
-def _sync_state(account: Account) -> str:
-    """Without a remembered digest the last record's effect was not complete: the next import looks again."""
+def _sync_state(account: Account, sync: Sync | None) -> SyncState:
+    """What is still to go out comes first. Without a remembered digest the last record's effect was not complete: the next import looks again."""
+    if sync is not None and sync.state is not SyncState.SYNCHRONIZED:
+        return sync.state
     if account.user_id is None or account.released:
-        return "DISABLED"
-    return "OUT_OF_SYNC" if account.digest is None else "SYNCHRONIZED"
+        return SyncState.DISABLED
+    return SyncState.OUT_OF_SYNC if account.digest is None else SyncState.SYNCHRONIZED
+
+
+def _shown(request: Request[Any, Any, Any], account: Account) -> AppUser:
+    return app_user_view(request, account, tasks.syncs(request.app.state.engine, [account.id]).get(account.id))
 
 
 class AppUserController(Controller):
@@ -132,7 +156,8 @@ class AppUserController(Controller):
     ) -> Response[list[AppUser]]:
         """Every account of the app: assigned, released and waiting."""
         found = assignments.page(request.app.state.engine, app_id, after or "", limit)
-        views = [app_user_view(request, account) for account in found[:limit]]
+        syncs = tasks.syncs(request.app.state.engine, {account.id for account in found[:limit]})
+        views = [app_user_view(request, account, syncs.get(account.id)) for account in found[:limit]]
         return linked(request, views, found[limit - 1].id if len(found) > limit else None)
 
     @post(status_code=HTTP_200_OK, summary="Assign a user to an app", sync_to_thread=True)
@@ -140,12 +165,12 @@ class AppUserController(Controller):
         """Give a user an account; it has no say about the user until an import has shown it active."""
         engine, actor = request.app.state.engine, actor_of(request)
         account = assignments.assign(engine, actor, now(), app_id, data.id, external_id=data.external_id, profile=data.profile)
-        return app_user_view(request, account)
+        return _shown(request, account)
 
     @get("/{user_id:str}", summary="An app user", sync_to_thread=True)
     def read_app_user(self, request: Request[Any, Any, Any], app_id: FromPath[str], user_id: FromPath[str]) -> AppUser:
         """A user's account in the app, or an account by its own id."""
-        return app_user_view(request, assignments.read(request.app.state.engine, app_id, user_id))
+        return _shown(request, assignments.read(request.app.state.engine, app_id, user_id))
 
     @post("/{user_id:str}", status_code=HTTP_200_OK, summary="Correct an app user", sync_to_thread=True)
     def update_app_user(
@@ -153,7 +178,7 @@ class AppUserController(Controller):
     ) -> AppUser:
         """Merge attributes into the app profile of an account; what imports supply is read-only."""
         engine, actor = request.app.state.engine, actor_of(request)
-        return app_user_view(request, assignments.update(engine, actor, now(), app_id, user_id, data.profile))
+        return _shown(request, assignments.update(engine, actor, now(), app_id, user_id, data.profile))
 
     @delete("/{user_id:str}", summary="Unassign a user from an app", sync_to_thread=True)
     def unassign(self, request: Request[Any, Any, Any], app_id: FromPath[str], user_id: FromPath[str]) -> None:

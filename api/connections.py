@@ -28,6 +28,7 @@ from api.auth import actor_of
 from mastering import connections, trial
 from mastering.clock import now
 from mastering.errors import Invalid
+from mastering.provisioning import tasks
 from mastering.store.connections import Connection, Method, terms_of
 from mastering.trial import State, Step
 
@@ -168,8 +169,12 @@ class ConnectionController(Controller):
 
     @post("/test", status_code=HTTP_200_OK, summary="Try an app's connection", sync_to_thread=True)
     def test(self, request: Request[Any, Any, Any], app_id: FromPath[str]) -> TestReport:
-        """Say step by step what works: the way there, TLS, the credentials, reading users, and what the server can do. Nothing is changed."""
+        """Say step by step what works: the way there, TLS, the credentials, reading users, and what the server can do. Nothing is changed;
+        where it works, what waits for the app goes on.
+        """
         found = trial.try_connection(request.app.state.peers, app_id)
+        if trial.works(found):
+            tasks.resume(request.app.state.engine, actor_of(request), now(), app_id)
         return TestReport(trial.works(found), [TestStep(one.step, one.state, one.detail, one.remedy) for one in found])
 
 

@@ -5,16 +5,17 @@ from __future__ import annotations
 from datetime import datetime
 from typing import Annotated, Any
 
-from litestar import Controller, Request, Response, delete, get, put
+from litestar import Controller, Request, Response, delete, get, post, put
 from litestar.params import FromPath, JSONBody, QueryParameter
-from msgspec import Struct
+from litestar.status_codes import HTTP_200_OK
+from msgspec import Meta, Struct
 
 from api.app_users import AccountView, account_view
 from api.auth import actor_of
 from api.instants import Instant, zoned
 from api.paging import LAST, linked
 from api.users import HoldView, hold_in_force, hold_view
-from mastering import asof, holds, masters, users
+from mastering import asof, erasure, holds, masters, users
 from mastering.clock import now, wire
 from mastering.holds import Terms
 from mastering.store.documents import load
@@ -26,6 +27,22 @@ class NewHold(Struct, forbid_unknown_fields=True):
 
     reason: str
     until: Instant | None = None
+
+
+class ErasureReason(Struct, forbid_unknown_fields=True):
+    """Why somebody is erased. It stays in the history: no word about the person belongs here."""
+
+    reason: Annotated[str, Meta(max_length=1_000)] | None = None
+
+
+class Erasure(Struct, rename="camel"):
+    """What was erased: the values of so many events, what so many rows of plans and reports said; and whether the disk has nothing of it."""
+
+    user_id: str
+    at: str
+    events: int
+    rows: int
+    from_disk: bool
 
 
 class AppRef(Struct, rename="camel"):
@@ -119,6 +136,7 @@ def event_view(event: HistoryEvent) -> dict[str, Any]:
     told.pop("salt", None)
     told["valuesHash"] = told.pop("values", None)
     told["hash"] = event.hash.hex()
+    told["erased"] = told["valuesHash"] is not None and event.values_json is None
     return told
 
 
@@ -143,6 +161,12 @@ class UserViewController(Controller):
     def lift_hold(self, request: Request[Any, Any, Any], user_id: FromPath[str]) -> None:
         """Lift the hold. What masters said meanwhile is not acted on; it becomes a finding."""
         holds.lift_hold(request.app.state.engine, actor_of(request), now(), user_id)
+
+    @post("/erasure", status_code=HTTP_200_OK, summary="Erase a person", sync_to_thread=True)
+    def erase_user(self, request: Request[Any, Any, Any], user_id: FromPath[str], data: JSONBody[ErasureReason | None] = None) -> Erasure:
+        """Take out every value of somebody who is deactivated, and is deleted by this, or was deleted before. What happened stays, and verifies."""
+        found = erasure.erase(request.app.state.engine, actor_of(request), now(), user_id, data.reason if data else None)
+        return Erasure(found.user_id, found.at, found.events, found.rows, found.from_disk)
 
     @get("/masters", summary="Who masters a user", sync_to_thread=True)
     def read_masters(

@@ -1,7 +1,7 @@
 """Users: the directory's own resource, in Okta's shape (API.md, /users).
 
 `POST /users/{id}` merges and `PUT` replaces; the first `DELETE` deactivates and the second deletes. Fields that Okta's clients send along
-and that mean nothing here, such as credentials, are left aside.
+and that mean nothing here, such as an identity provider, are left aside.
 """
 
 from __future__ import annotations
@@ -22,16 +22,19 @@ from api.preconditions import etag, expected
 from mastering import asof, users
 from mastering.clock import now, wire
 from mastering.holds import Terms
+from mastering.outgoing import Seal
 from mastering.rules.expressions import Value
 from mastering.rules.lifecycle import OKTA_STATUS, Status, Trigger, may
 from mastering.rules.people import Hold
 from mastering.rules.people import User as Person
 from mastering.store.catalog import USER_TYPE_ID
 from mastering.users import Act
+from mastering.vault import Vault
 
 _PAGE = 200
 _PEOPLE_PICKER = 10
 """What Okta answers to `q` without a limit."""
+_LONGEST_PASSWORD = 128
 
 
 class HoldView(Struct, rename="camel"):
@@ -61,10 +64,33 @@ class User(Struct, rename="camel"):
     embedded: dict[str, HoldView] | UnsetType = field(name="_embedded", default=UNSET)
 
 
+class Password(Struct):
+    """A password that a user is given. It is pushed to the apps that are to get it, and kept nowhere."""
+
+    value: Annotated[str, Meta(min_length=1, max_length=_LONGEST_PASSWORD)] | None = None
+
+    def __repr__(self) -> str:
+        return "Password(…)"
+
+
+class Credentials(Struct):
+    """Of credentials only a password in plain text means anything here."""
+
+    password: Password | None = None
+
+
 class NewProfile(Struct):
-    """What a user is made or changed from."""
+    """What a user is made or replaced from."""
 
     profile: dict[str, Any]
+    credentials: Credentials | None = None
+
+
+class ProfileChange(Struct):
+    """What is changed of a user."""
+
+    profile: dict[str, Any] = {}
+    credentials: Credentials | None = None
 
 
 class HoldTerms(Struct, forbid_unknown_fields=True):
@@ -163,7 +189,8 @@ class UserController(Controller):
     @post(status_code=HTTP_200_OK, summary="Create a user", sync_to_thread=True)
     def create_user(self, request: Request[Any, Any, Any], data: JSONBody[NewProfile], activate: FromQuery[bool] = True) -> Response[User]:
         """A new user, active unless `activate=false`."""
-        user = users.create(request.app.state.engine, actor_of(request), now(), data.profile, activate=activate)
+        password = _sealing(request, data.credentials)
+        user = users.create(request.app.state.engine, actor_of(request), now(), data.profile, activate=activate, password=password)
         return _answer(request, user)
 
     @get("/{user_id:str}", summary="A user", sync_to_thread=True)
@@ -181,14 +208,14 @@ class UserController(Controller):
         return Response(user_view(request, asof.read(engine, user_id, as_of), wire(as_of)))
 
     @post("/{user_id:str}", status_code=HTTP_200_OK, summary="Correct a user", sync_to_thread=True)
-    def update_user(self, request: Request[Any, Any, Any], user_id: FromPath[str], data: JSONBody[NewProfile]) -> Response[User]:
-        """Merge attributes into the profile; null clears one."""
-        return _written(request, user_id, data.profile, replace=False)
+    def update_user(self, request: Request[Any, Any, Any], user_id: FromPath[str], data: JSONBody[ProfileChange]) -> Response[User]:
+        """Merge attributes into the profile; null clears one. A password that is given goes to the apps that are to get it."""
+        return _written(request, user_id, data, replace=False)
 
     @put("/{user_id:str}", summary="Replace a user", sync_to_thread=True)
     def replace_user(self, request: Request[Any, Any, Any], user_id: FromPath[str], data: JSONBody[NewProfile]) -> Response[User]:
         """Replace the profile; what is not named is cleared."""
-        return _written(request, user_id, data.profile, replace=True)
+        return _written(request, user_id, data, replace=True)
 
     @delete("/{user_id:str}", summary="Deactivate, then delete a user", sync_to_thread=True)
     def delete_user(self, request: Request[Any, Any, Any], user_id: FromPath[str]) -> None:
@@ -229,9 +256,17 @@ def _moved(request: Request[Any, Any, Any], user_id: str, wanted: Act, data: Rea
     return {}
 
 
-def _written(request: Request[Any, Any, Any], user_id: str, profile: dict[str, Any], *, replace: bool) -> Response[User]:
-    engine, check = request.app.state.engine, expected(request)
-    return _answer(request, users.update(engine, actor_of(request), now(), user_id, profile, replace=replace, check=check))
+def _written(request: Request[Any, Any, Any], user_id: str, data: NewProfile | ProfileChange, *, replace: bool) -> Response[User]:
+    engine, check, password = request.app.state.engine, expected(request), _sealing(request, data.credentials)
+    user = users.update(engine, actor_of(request), now(), user_id, data.profile, replace=replace, check=check, password=password)
+    return _answer(request, user)
+
+
+def _sealing(request: Request[Any, Any, Any], credentials: Credentials | None) -> Seal | None:
+    """What seals the password that was given, if one was, for whatever it is sealed for."""
+    value = credentials.password.value if credentials is not None and credentials.password is not None else None
+    vault: Vault = request.app.state.vault
+    return None if value is None else lambda purpose: vault.seal(value, purpose)
 
 
 def _answer(request: Request[Any, Any, Any], user: Person) -> Response[User]:

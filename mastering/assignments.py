@@ -106,10 +106,7 @@ def update(engine: Engine, actor: Actor, now: datetime, app_id: str, user_id: st
             ]
             raise AttributeMastered("Operation failed because the app profile is supplied by imports", *causes)
         if wanted:
-            changes = {name: {"old": account.profile.get(name), "new": value} for name, value in wanted.items()}
-            account.profile = {**account.profile, **wanted}
-            account.last_updated = ledger.at
-            ledger.note_account(account, BY_HAND, "account.profile", {"appAttributes": changes})
+            ledger.correct_account(account, user, wanted, BY_HAND)
             settle(ledger, user, now, remapped=True)
     return account
 

@@ -26,6 +26,7 @@ from sqlmodel import Session, col
 from mastering.clock import wire
 from mastering.errors import NotFound
 from mastering.ids import Ids
+from mastering.outgoing import Outgoing, Seal
 from mastering.rules.expressions import Value
 from mastering.rules.lifecycle import NOBODY, Status, Trigger, move, next_status
 from mastering.rules.people import Account, Hold, User
@@ -57,6 +58,10 @@ class Actor:
     def document(self) -> dict[str, str]:
         """The actor as history and the wire show it."""
         return {"type": self.type, "id": self.id, "name": self.name}
+
+
+SERVICE = Actor("service", "mastering", "mastering")
+"""Who acts where nobody asked: recovery after a crash, retention, expiry, what goes out to apps."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -118,6 +123,7 @@ class Ledger:
         self._events: list[bulk.Row] = []
         self.ids = ids or Ids()
         self._salts = _salts()
+        self._outgoing = Outgoing(session, self.at, self.ids)
 
     # -- loading ------------------------------------------------------------------------------------------------------
 
@@ -168,6 +174,7 @@ class Ledger:
         self._moved[user.id] = None
         if account is not None:
             self._attach(account, user, why)
+            self._outgoing.made(account)
         values = {"attributes": {name: {"old": None, "new": value} for name, value in profile.items()}}
         self._user_event(user, "user.create", why, {"trigger": "create", "from": None, "to": user.status}, values, account)
         return user
@@ -186,6 +193,7 @@ class Ledger:
         values = {"attributes": self._assign(user, new)} if new else {}
         body = {"trigger": trigger, "from": before, "to": user.status}
         self._user_event(user, f"user.{trigger}", why, body, values, account)
+        self._outgoing.moved(user, before, new or (), account)
 
     def change_profile(
         self, user: User, new: Mapping[str, Value], why: Why = BY_HAND, *, account: Account | None = None, kind: str = "user.update"
@@ -194,6 +202,12 @@ class Ledger:
         attributes = self._assign(user, new)
         user.last_updated = self.at
         self._user_event(user, kind, why, {}, {"attributes": attributes}, account)
+        self._outgoing.changed(user, new, account)
+
+    def set_password(self, user: User, seal: Seal, why: Why = BY_HAND) -> None:
+        """Tell that a user was given a password, and send it where it goes by the apps' options. It is kept nowhere (SPEC §10)."""
+        self._user_event(user, "user.password", why, {}, {}, None)
+        self._outgoing.password_set(user, seal)
 
     def forget(self, user: User, names: Collection[str], why: Why = BY_HAND) -> None:
         """Take attributes out of a user's profile altogether: the user schema has them no more."""
@@ -214,6 +228,7 @@ class Ledger:
         """Delete a deactivated user: the links and their digests are forgotten, the history stays (SPEC §2)."""
         self._moved.setdefault(user.id, user.status)
         move(user, Trigger.delete)
+        self._outgoing.deleted(user)
         self._user_event(user, "user.delete", why, {"trigger": "delete", "from": Status.DEACTIVATED.value, "to": "deleted"}, {}, None)
         self.freed.add(fold_login(user.login))
         self._touched.pop(user.id, None)
@@ -240,14 +255,25 @@ class Ledger:
         for other in user.links:
             if other.app_id == account.app_id and other.id != account.id and not other.released:
                 self.release(other, user, why, "account.replaced")
+        again = account.user_id == user.id and account.released
         self._attach(account, user, why)
         self._user_event(user, kind, why, {}, {}, account)
+        self._outgoing.linked(account, user, again=again)
 
     def release(self, account: Account, user: User, why: Why, kind: str = "account.release") -> None:
         """Take an account's say away; it stays linked and watched (SPEC §3)."""
         account.released = True
         account.unheeded = account.unheeded_reason = None
         self._user_event(user, kind, why, {}, {}, account)
+        self._outgoing.released(account, user)
+
+    def correct_account(self, account: Account, user: User, new: Mapping[str, Any], why: Why, kind: str = "account.profile") -> None:
+        """Give attributes of the app's own other values, by an admin's hand; where the app is told of the person, it is told of these, too."""
+        changes = {name: {"old": account.profile.get(name), "new": value} for name, value in new.items()}
+        account.profile = {**account.profile, **new}
+        account.last_updated = self.at
+        self.note_account(account, why, kind, {"appAttributes": changes})
+        self._outgoing.corrected(account, user, new)
 
     def note_account(self, account: Account, why: Why, kind: str, values: Mapping[str, Any] | None = None) -> None:
         """Tell of an account that the walk has changed: in its user's chain if it is linked, else in its own."""
@@ -279,6 +305,7 @@ class Ledger:
         bulk.update(session, tables.AppUser, people.ACCOUNT_COLUMNS[:-1], [people.account_row(a) for a in accounts if a.id not in new])
         history.add(session, self._events)
         self._keep_spans()
+        self._outgoing.flush()
         self._keep_ways(accounts)
         self._touched.clear()
         self._new.clear()

@@ -19,6 +19,7 @@ from mastering.acts import LOGIN_TAKEN, again_if_overtaken, changing, find, heed
 from mastering.errors import AttributeMastered, IllegalMove, Invalid, NotFound
 from mastering.holds import Terms, hold_from
 from mastering.ledger import Actor, Ledger, Why
+from mastering.outgoing import Seal
 from mastering.remaster import load_sources
 from mastering.rules.expressions import Value
 from mastering.rules.lifecycle import Status, Trigger
@@ -124,8 +125,10 @@ def history(engine: Engine, id_or_login: str, before: int | None, limit: int) ->
 
 
 @again_if_overtaken
-def create(engine: Engine, actor: Actor, now: datetime, profile: Mapping[str, Any], *, activate: bool) -> User:
-    """A new user, pending or active; raises `Invalid` with one cause per fault."""
+def create(
+    engine: Engine, actor: Actor, now: datetime, profile: Mapping[str, Any], *, activate: bool, password: Seal | None = None
+) -> User:
+    """A new user, pending or active; raises `Invalid` with one cause per fault. `password` seals the one that was given, if one was."""
     with changing(engine, now, actor) as ledger:
         wanted = _clean(profile)
         _refuse_faults(catalog.schema(ledger.session), wanted)
@@ -133,15 +136,25 @@ def create(engine: Engine, actor: Actor, now: datetime, profile: Mapping[str, An
         user = ledger.create(wanted)
         if activate:
             ledger.move(user, Trigger.activate)
+        if password is not None:
+            ledger.set_password(user, password)
         settle(ledger, user, now)
     return user
 
 
 @again_if_overtaken
 def update(
-    engine: Engine, actor: Actor, now: datetime, id_or_login: str, profile: Mapping[str, Any], *, replace: bool, check: Check = anything
+    engine: Engine,
+    actor: Actor,
+    now: datetime,
+    id_or_login: str,
+    profile: Mapping[str, Any],
+    *,
+    replace: bool,
+    check: Check = anything,
+    password: Seal | None = None,
 ) -> User:
-    """Correct a profile: merge what is given, null clearing; or replace, clearing what is not given.
+    """Correct a profile: merge what is given, null clearing; or replace, clearing what is not given. `password` as in `create`.
 
     Raises `NotFound`, `AttributeMastered` where a master supplies what would change, `Invalid`, and what `check` raises.
     """
@@ -155,6 +168,9 @@ def update(
             _refuse_faults(sources.schema, {**user.profile, **changes})
             _refuse_taken_login(ledger, changes, user)
             ledger.change_profile(user, changes)
+        if password is not None:
+            ledger.set_password(user, password)
+        if changes or password is not None:
             settle(ledger, user, now)
     return user
 

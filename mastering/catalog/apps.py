@@ -24,7 +24,7 @@ from mastering.ledger import BY_HAND, Actor
 from mastering.rules.mapping import Direction, MappingRule, default_rules
 from mastering.rules.policy import ImportPolicy
 from mastering.store import catalog as store
-from mastering.store import schedules
+from mastering.store import outbound, schedules
 from mastering.store.documents import dump, load
 from mastering.store.engine import reading
 from mastering.store.tables import App, AppStatus, MappingRow
@@ -133,6 +133,7 @@ def delete(engine: Engine, actor: Actor, now: datetime, app_id: str) -> None:
         change.tell_app(app, "app.delete", _document(app))
         change.ledger.flush()
         change.session.flush()
+        outbound.forget_app(change.session, app_id)
         schedules.forget(change.session, app_id)
         store.delete_app(change.session, app_id)
 

@@ -7,6 +7,7 @@
 `changes`, `approve`, `cancel`        what to do about an import that is held
 `reconcile`                           what is not as the rules expect, and why
 `users`, `history`, `review`, `apps`  who is there, what happened, who waits, where they come from
+`erase`                               every value of a person, for good
 `export`, `checkpoint`                the whole history as a file, and a signed statement of what it is
 `verify`                              whether the history is still what it was, straight in the database
 `why`                                 why something happened to somebody, and what would have changed it
@@ -53,6 +54,7 @@ _app.command("cancel")(imports.cancel)
 _app.command("reconcile")(reconcile)
 _app.command("users")(people.users)
 _app.command("history")(people.history)
+_app.command("erase")(people.erase)
 _app.command("review")(people.review)
 _app.command("apps")(people.apps)
 _app.command("export")(proof.export)

@@ -10,10 +10,11 @@ import typer
 from rich.text import Text
 
 from mastering.cli import show
-from mastering.cli.client import Client, segment
+from mastering.cli.client import Client, decode, segment
 from mastering.cli.common import DATA_DIR, SERVER, DataDir, Server, Token, connect
-from mastering.cli.terminal import console, grid, tell, words
-from mastering.cli.wire import App, Event, Masters, Run, User, Waiting
+from mastering.cli.exits import Exit, Stop
+from mastering.cli.terminal import console, grid, plain, tell, words
+from mastering.cli.wire import App, Erasure, Event, Masters, Run, User, Waiting
 from mastering.rules.lifecycle import OKTA_STATUS, Status
 
 _PAGE = 200
@@ -62,6 +63,25 @@ def history(
     console().print(show.history(events, labels))
     if events[-1].seq > 1:
         tell(f"The {events[-1].seq - 1:,} events before these are shown with --limit")
+
+
+def erase(
+    user: Annotated[str, typer.Argument(help="The user's login or id; a deleted user's id.", show_default=False)],
+    reason: Annotated[str | None, typer.Option(help="Why; it stays in the history, so no word about the person.")] = None,
+    yes: Annotated[bool, typer.Option("--yes", help="Do not ask first.")] = False,
+    server: Server = SERVER,
+    token: Token = None,
+    data_dir: DataDir = DATA_DIR,
+) -> None:
+    """Erase every value of a person who is deactivated or deleted, for good. What happened, when and why stays in the history."""
+    if not yes and not typer.confirm(f"Erase all that is known of {plain(user)}? This cannot be taken back"):
+        raise Stop(Exit.BAD_INPUT, "Nothing was erased")
+    with connect(server, token, data_dir) as client:
+        answer = client.ask("POST", f"/users/{segment(user)}/erasure", json={"reason": reason})
+    done = decode(answer, Erasure)
+    tell(f"Erased {done.user_id}: the values of {done.events:,} events, and {done.rows:,} rows of plans and reports")
+    if not done.from_disk:
+        tell("The database's log could not be emptied, as somebody is reading: stop the server once, and start it again")
 
 
 def review(

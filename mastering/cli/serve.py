@@ -43,7 +43,8 @@ def serve(
         str | None, typer.Option(metavar="[console|json]", help="How log lines are written; console if not said.")
     ] = None,
     work: Annotated[
-        bool | None, typer.Option("--work/--no-work", help="Carry out imports here, or leave them to worker processes.")
+        bool | None,
+        typer.Option("--work/--no-work", help="Carry out imports and tell apps of people here, or leave both to worker processes."),
     ] = None,
     lease_seconds: Annotated[
         str | None, typer.Option(metavar="NUMBER", help="How long a run is left to a process that does not stir; 30 if not said.")

@@ -220,6 +220,15 @@ class Event(Struct, rename="camel"):
     attributes: dict[str, Attribute] = {}
 
 
+class Erasure(Struct, rename="camel"):
+    """What was erased of a person."""
+
+    user_id: str
+    events: int
+    rows: int
+    from_disk: bool
+
+
 class Statement(Struct):
     """What was signed about the history."""
 

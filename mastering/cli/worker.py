@@ -1,4 +1,4 @@
-"""`mastering worker`: carries out imports beside the servers that receive them, on the same database (docs/operations.md).
+"""`mastering worker`: carries out imports and tells apps of people, beside the servers, on the same database (docs/operations.md).
 
 As many as one likes on PostgreSQL. On an SQLite file it is the only process or none: a server there works by itself.
 
@@ -51,7 +51,7 @@ def worker(
         str | None, typer.Option(metavar="NETWORKS", help="Private networks that hooks and connections may reach; none if not said.")
     ] = None,
 ) -> None:
-    """Carry out imports until told to stop. Every option is also an environment variable, MASTERING_ and its name; the option wins."""
+    """Carry out imports and tell apps of people until told to stop. Every option is also an environment variable, MASTERING_ and its name; the option wins."""
     settings = Settings.from_environment(
         os.environ,
         database_url=database_url,
@@ -74,6 +74,7 @@ def _work(settings: Settings) -> None:
     from mastering.imports.hooking import HookCaller
     from mastering.imports.puller import Puller
     from mastering.imports.worker import Worker, recover
+    from mastering.provisioning import deliverer as deliveries
     from mastering.schedule import Ticker
     from mastering.store.sole import sole_server
     from mastering.vault import open_vault
@@ -87,12 +88,16 @@ def _work(settings: Settings) -> None:
         with sole_server(settings.database_url), closing(Door(settings.outbound_allow)) as door:
             if engine.dialect.name == "sqlite":
                 recover(engine)
+                deliveries.recover(engine)
             vault = open_vault(settings.secret_key, settings.data_dir)
             working, ticker = Worker(engine, HookCaller(vault, door), settings.lease), Ticker(engine, vault=vault)
-            puller = Puller(engine, Peers(engine, vault, door), settings.lease, sealed=working.wake)
+            peers = Peers(engine, vault, door)
+            deliverer = deliveries.Deliverer(engine, peers.open, vault, settings.lease)
+            puller = Puller(engine, peers, settings.lease, sealed=working.wake)
             _give_sign(settings.data_dir, working)
             working.start()
             puller.start()
+            deliverer.start()
             ticker.start()
             tell(f"Working as {working.owner}. Stop it with Ctrl-C")
             while not stop.wait(_SIGN_EVERY):
@@ -101,6 +106,7 @@ def _work(settings: Settings) -> None:
             ticker.stop()
             puller.stop()
             working.stop()
+            deliverer.stop()
             (settings.data_dir / SIGN_OF_LIFE).unlink(missing_ok=True)
     finally:
         engine.dispose()

@@ -22,7 +22,7 @@ from mastering.connections import Peers
 from mastering.imports import runs
 from mastering.imports.lease import Lease, LeaseLostError, StoppedError
 from mastering.imports.pulling import receive
-from mastering.imports.worker import SERVICE
+from mastering.ledger import SERVICE
 from mastering.settings import LEASE
 from mastering.store import runs as run_store
 from mastering.store import tables

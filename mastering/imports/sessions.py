@@ -25,8 +25,7 @@ from mastering.connectors.lines import record_line
 from mastering.errors import Invalid, NotFound, WrongState
 from mastering.imports import runs
 from mastering.imports.spool import pack
-from mastering.imports.worker import SERVICE
-from mastering.ledger import Actor
+from mastering.ledger import SERVICE, Actor
 from mastering.rules.record import Mode
 from mastering.rules.runs import RunStatus
 from mastering.rules.sessions import (

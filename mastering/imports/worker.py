@@ -24,7 +24,7 @@ from mastering.imports import runs
 from mastering.imports.hooking import HookCaller
 from mastering.imports.lease import LeaseLostError
 from mastering.imports.steps import Outside, take_turn
-from mastering.ledger import Actor
+from mastering.ledger import SERVICE
 from mastering.reconcile import turns as reconciling
 from mastering.settings import LEASE
 from mastering.store import owed, reconciliations
@@ -35,9 +35,6 @@ from mastering.store.outage import is_outage
 _LOOK_EVERY = 0.5
 _GARBAGE = 100_000
 _log = structlog.get_logger("mastering.worker")
-
-SERVICE = Actor("service", "mastering", "mastering")
-"""Who acts where nobody asked: recovery after a crash, retention, expiry."""
 
 
 class Worker:

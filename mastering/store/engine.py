@@ -117,6 +117,7 @@ def _on_sqlite_connect(connection: Any, _: object) -> None:
         "cache_size=-16000",
         "wal_autocheckpoint=8000",
         "temp_store=MEMORY",
+        "secure_delete=ON",  # what is erased is to be gone from the file as well
     ):
         connection.execute(f"PRAGMA {pragma}")
     connection.create_function("fold_name", 1, _fold, deterministic=True)

@@ -113,7 +113,7 @@ def options_changed(session: Session, run_id: str, since: int) -> bool:
     """Whether anybody has changed what concerns everyone since that position: an app, its policy or mapping, the ranking, the org's options."""
     event = tables.HistoryEvent
     everyones = col(event.subject).in_(select(col(tables.App.id))) | col(event.subject).in_(select(col(tables.Org.id)))
-    of_no_concern = or_(*(col(event.type).startswith(kind) for kind in ("import.", "token.", "hook.")))
+    of_no_concern = or_(*(col(event.type).startswith(kind) for kind in ("import.", "token.", "hook.", "provisioning.")))
     return session.execute(select(1).where(everyones, _by_others(run_id, since), ~of_no_concern).limit(1)).first() is not None
 
 

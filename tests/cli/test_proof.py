@@ -132,3 +132,19 @@ def test_the_history_is_exported_to_a_file(server: tuple[str, Path], run: Comman
     assert [line["body"]["type"] for line in map(json.loads, file.read_text().splitlines())] == ["user.create", "user.activate"]
     assert run("export", "--save", file, *reached)[0] == 2
     assert run("export", "--app", "nobody", *reached)[0] == 2
+
+
+def test_a_person_is_erased_only_when_the_caller_means_it(server: tuple[str, Path], run: Command, monkeypatch: pytest.MonkeyPatch) -> None:
+    address, folder = server
+    headers = {"Authorization": f"SSWS {(folder / 'admin-token').read_text().strip()}"}
+    john = {"login": "john@example.com", "email": "john@example.com", "firstName": "John", "lastName": "Doe"}
+    with httpx.Client(base_url=f"{address}/api/v1", headers=headers, trust_env=False) as http:
+        made = http.post("/users", json={"profile": john}).json()["id"]
+        reached = ("--server", address, "--data-dir", folder)
+        assert run("erase", "john@example.com", "--yes", *reached)[0] == 2, "who may still work is not erased"
+        http.delete(f"/users/{made}")
+        monkeypatch.setattr("typer.confirm", lambda _: False)
+        assert run("erase", "john@example.com", *reached) == (2, "Nothing was erased\n")
+        code, told = run("erase", "john@example.com", "--yes", *reached)
+        assert (code, f"Erased {made}" in told) == (0, True), told
+        assert http.get(f"/users/{made}").status_code == 404

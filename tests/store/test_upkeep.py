@@ -16,7 +16,7 @@ from mastering.connectors.lines import Line
 from mastering.errors import WrongState
 from mastering.imports import runs, spool
 from mastering.imports.spool import Spool
-from mastering.imports.worker import SERVICE
+from mastering.ledger import SERVICE
 from mastering.rules.runs import RunStatus
 from mastering.schedule import tick
 from mastering.store import tables

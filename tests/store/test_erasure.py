@@ -1,0 +1,163 @@
+"""Whoever is erased is gone from every table and from the file, and the history still verifies (SPEC §13)."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from datetime import timedelta
+from pathlib import Path
+from typing import Any
+
+import pytest
+from sqlalchemy import Engine, func, select
+from sqlmodel import SQLModel, col
+
+from mastering import asof, checkpoints, erasure, exports, holds, users
+from mastering.clock import now
+from mastering.errors import IllegalMove, NotFound, WrongState
+from mastering.exports import Format
+from mastering.holds import Terms
+from mastering.proof import Kept, verify
+from mastering.rules.reconciliation import PassStatus
+from mastering.store import history
+from mastering.store.engine import open_database, reading, writing
+from mastering.store.exports import WantedEvents
+from mastering.store.reconciliations import Difference, Reconciliation
+from mastering.users import Act
+from mastering.vault import Vault
+from tests.walks.imports_world import ADMIN, World, calm, person
+
+VAULT = Vault(["the key of these tests, long enough for anybody"])
+SECRETS = ("Xanthippe", "Quuxington", "xq-4711", "Oberbefehlshaberin", "Unterbefehlshaberin", "kept for a lawsuit")
+JANE = {"firstName": SECRETS[0], "lastName": SECRETS[1], "email": "xanthippe@quux.example", "title": SECRETS[3]}
+
+
+def a_life(world: World) -> str:
+    """Somebody who came by an import, changed, was held, left, and was reported about; and somebody else."""
+    hr = world.app("HR", calm())
+    world.send(hr, [person(SECRETS[2], **JANE), person("E2")])
+    world.send(hr, [person(SECRETS[2], **{**JANE, "title": SECRETS[4]}), person("E2")])
+    jane = world.user_of(hr, SECRETS[2])
+    holds.set_hold(world.engine, ADMIN, now(), jane.id, Terms(SECRETS[5], now() + timedelta(days=1)))
+    holds.lift_hold(world.engine, ADMIN, now(), jane.id)
+    world.send(hr, [person("E2")])
+    return str(jane.id)
+
+
+def everything(engine: Engine) -> str:
+    """Every text in every table."""
+    with reading(engine) as session:
+        return "\n".join(str(tuple(row)) for table in SQLModel.metadata.sorted_tables for row in session.execute(select(table)))
+
+
+def on_disk(folder: Path) -> bytes:
+    return b"".join(path.read_bytes() for path in sorted(folder.iterdir()))
+
+
+def found(text: str) -> list[str]:
+    return [secret for secret in (*SECRETS, "xanthippe@") if secret in text]
+
+
+def test_nothing_of_the_person_is_in_any_table_and_all_chains_verify(world: World) -> None:
+    jane = a_life(world)
+    kept = Kept(checkpoints.make(world.engine, VAULT, ADMIN, now()))
+    assert len(found(everything(world.engine))) == len(SECRETS) + 1
+    done = erasure.erase(world.engine, ADMIN, now(), jane, "asked for by letter")
+    assert found(everything(world.engine)) == []
+    assert "E2@example.com".lower() in everything(world.engine).lower(), "others are still there"
+    assert done.events >= 4
+    assert done.rows >= 3
+    with reading(world.engine) as session:
+        report = verify(session, VAULT, [kept])
+        last = history.chain(session, jane)[-1]
+    assert report.whole, report.faults
+    assert last.type == "user.erase"
+    for told in ('"reason":"asked for by letter"', f'"name":"{ADMIN.name}"'):
+        assert told in last.body
+
+
+def test_what_happened_is_still_told_and_the_values_are_said_to_be_erased(world: World) -> None:
+    jane = a_life(world)
+    before = now()
+    done = erasure.erase(world.engine, ADMIN, now() + timedelta(seconds=1), jane)
+    exported = b"".join(exports.export(world.engine, WantedEvents(user=jane), Format.ndjson)).decode()
+    assert exported.count('"erased":true') == done.events
+    assert '"type":"user.deactivate"' in exported
+    assert ",yes," in b"".join(exports.export(world.engine, WantedEvents(user=jane), Format.csv)).decode()
+    was = asof.read(world.engine, jane, before)
+    assert (was.status.value, was.login, was.profile) == ("DEACTIVATED", "", {})
+    assert [link.external_id for link in was.links] == [""]
+    assert asof.masters(world.engine, jane, before).authority is not None
+    with pytest.raises(NotFound):
+        asof.read(world.engine, jane, now() + timedelta(seconds=2))
+
+
+def test_who_was_deleted_before_is_erased_by_id_and_again_without_harm(world: World) -> None:
+    jane = a_life(world)
+    users.remove(world.engine, ADMIN, now(), jane)
+    assert found(everything(world.engine))
+    assert erasure.erase(world.engine, ADMIN, now(), jane).events > 0
+    assert found(everything(world.engine)) == []
+    assert erasure.erase(world.engine, ADMIN, now(), jane).events == 0
+    with reading(world.engine) as session:
+        assert verify(session).whole
+
+
+def test_who_may_still_work_is_not_erased_and_nothing_changes(world: World) -> None:
+    hr = world.app("HR", calm())
+    world.send(hr, [person("E1")])
+    user = world.user_of(hr, "E1")
+    before = everything(world.engine)
+    for _ in range(2):
+        with pytest.raises(IllegalMove):
+            erasure.erase(world.engine, ADMIN, now(), user.id)
+        assert everything(world.engine) == before
+    with pytest.raises(NotFound):
+        erasure.erase(world.engine, ADMIN, now(), "00uNobody")
+
+
+def test_nobody_is_erased_who_is_part_of_a_plan_that_may_still_be_applied(world: World) -> None:
+    hr = world.app("HR")
+    world.send(hr, [person("E1"), person("E2")])
+    held = world.send(hr, [person("E1")])
+    assert held.status == "HELD"
+    gone = world.user_of(hr, "E2")
+    users.act(world.engine, ADMIN, now(), gone.id, Act.deactivate)
+    with pytest.raises(WrongState) as refused:
+        erasure.erase(world.engine, ADMIN, now(), gone.id)
+    assert held.id in refused.value.causes[0]
+    assert world.user_of(hr, "E2").status == "DEACTIVATED"
+
+
+def test_reports_about_the_person_are_emptied(world: World) -> None:
+    jane = a_life(world)
+
+    with writing(world.engine) as session:
+        session.add(Reconciliation(id="rec1", source="x", status=PassStatus.COMPLETED, started_by="{}", created="2026"))
+        session.flush()
+        told: dict[str, Any] = {"kind": "k", "cause": "c", "detail": SECRETS[3], "login": JANE["email"], "expected": SECRETS[4]}
+        session.add(Difference(reconciliation_id="rec1", seq=1, user_id=jane, **told))
+    erasure.erase(world.engine, ADMIN, now(), jane)
+    assert found(everything(world.engine)) == []
+    with reading(world.engine) as session:
+        assert session.execute(select(func.count()).where(col(Difference.user_id) == jane)).scalar_one() == 1
+
+
+@contextmanager
+def of_its_own(folder: Path) -> Iterator[World]:
+    engine = open_database(f"sqlite:///{folder}/m.db")
+    try:
+        world = World(engine)
+        world.set_org(enabled=False)
+        yield world
+    finally:
+        engine.dispose()
+
+
+def test_the_file_and_its_log_have_nothing_of_the_person_any_more(tmp_path: Path) -> None:
+    with of_its_own(tmp_path) as world:
+        jane = a_life(world)
+        assert found(on_disk(tmp_path).decode("latin-1"))
+        assert erasure.erase(world.engine, ADMIN, now(), jane).from_disk
+        assert found(on_disk(tmp_path).decode("latin-1")) == []
+    assert found(on_disk(tmp_path).decode("latin-1")) == []
