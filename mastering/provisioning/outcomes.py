@@ -191,10 +191,10 @@ def _tell(ledger: Ledger, task: OutboundTask, told: Told) -> None:
 
 
 def _know_by(ledger: Ledger, account: Account, told: Told) -> None:
-    """Take the key over by which the next import will know the account, where it is nobody else's."""
-    if told.resource is None or account.last_run_id is not None:
+    """Take the key over by which the next import will know the account: the server's own id of it. Unless it is somebody else's already."""
+    if account.last_run_id is not None:
         return
-    key = external_id_of(read_user(told.resource).external_id)
+    key = told.scim_id
     if key is None or key == account.external_id or people.accounts_of_app(ledger.session, account.app_id, [key]):
         return
     account.external_id = key

@@ -38,7 +38,7 @@ def pulled(server: ScimServer) -> list[dict[str, Any]]:
     records = []
     for resource in server.users.values():
         told = read_user(resource)
-        records.append({"externalId": told.external_id, "active": told.active, "profile": told.profile})
+        records.append({"externalId": resource["id"], "active": told.active, "profile": told.profile})
     return records
 
 
