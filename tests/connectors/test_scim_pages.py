@@ -297,6 +297,6 @@ def test_a_server_that_fails_on_a_page_size_is_read_in_pages_of_whatever_size_it
 
 def test_a_server_that_fails_once_is_asked_for_pages_of_the_same_size(reader: Reader, server: ScimServer) -> None:
     ids, failing = people(server, 3), iter([True])
-    server.behaves = lambda asked: error(500, "a bad moment") if next(failing, False) else None
+    server.behaves = lambda _: error(500, "a bad moment") if next(failing, False) else None
     assert reader.read() == ids
     assert {asked.params.get("count") for asked in server.seen} == {str(COUNT)}
