@@ -10,6 +10,7 @@ memory              growth of the server's peak over the empty server
 ==================  =========================================================================================================
 
 `python -m bench scale` (or `python make.py bench scale`) measures how imports grow, on both databases: `bench/scale.py`.
+`python -m bench history` measures what a long history costs those who ask it: `bench/history.py`.
 """
 
 from __future__ import annotations
@@ -24,15 +25,16 @@ from pathlib import Path
 from rich.console import Console
 from rich.table import Table
 
-from bench import bare, decide, expressions, scale, server
+from bench import bare, decide, expressions, history, scale, server
 
 _PACKAGES = ("sqlalchemy", "sqlmodel", "litestar", "msgspec", "uvicorn", "transitions")
 
 
 def main() -> None:
     """Measure, and print figures, ratios, machine and versions."""
-    if sys.argv[1:2] == ["scale"]:
-        scale.main(sys.argv[2:])
+    apart = {"scale": scale.main, "history": history.main}
+    if len(sys.argv) > 1 and sys.argv[1] in apart:
+        apart[sys.argv[1]](sys.argv[2:])
         return
     parser = argparse.ArgumentParser(prog="bench", description="How fast the service is, as ratios in one run.")
     parser.add_argument("records", nargs="?", type=int, default=100_000)

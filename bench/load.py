@@ -1,7 +1,7 @@
 """The API while an import runs: people asked for one by one and page by page, by several clients at once, until the run has ended.
 
-On SQLite one process serves; on PostgreSQL two do, which share the work of the import and the questions. An answer that is not 200 is an
-error, and so is one that does not come.
+By one process on either database, and on PostgreSQL by two as well, which share the work of the import and the questions. An answer that is
+not 200 is an error, and so is one that does not come.
 """
 
 from __future__ import annotations
@@ -14,7 +14,7 @@ from time import perf_counter
 
 import httpx
 
-from bench.databases import Kind, Place
+from bench.databases import Place
 from bench.people import lines, lines_of
 from bench.server import Service, blocks, serving
 
@@ -25,9 +25,13 @@ _PAGE = 200
 
 @dataclass(frozen=True, slots=True)
 class Loaded:
-    """How many questions were asked, how many were not answered with 200, and percentiles of the answers' times in milliseconds."""
+    """How many questions were asked, how many were not answered with 200, and percentiles of the answers' times in milliseconds.
+
+    `rate`: people imported a second meanwhile.
+    """
 
     processes: int
+    rate: float
     asked: int
     errors: int
     people: tuple[float, float]
@@ -43,9 +47,9 @@ class _Heard:
     errors: int = 0
 
 
-def measure(place: Place, kind: Kind, count: int) -> Loaded:
-    """Import some people, then many more, and ask for the first ones meanwhile."""
-    url, processes = place.new(), 2 if kind is Kind.postgresql else 1
+def measure(place: Place, processes: int, count: int) -> Loaded:
+    """Import some people, then many more, and ask so many processes for the first ones meanwhile."""
+    url = place.new()
     with ExitStack() as stack:
         services = [stack.enter_context(serving(place.folder, MASTERING_DATABASE_URL=url)) for _ in range(processes)]
         first = services[0]
@@ -59,13 +63,13 @@ def measure(place: Place, kind: Kind, count: int) -> Loaded:
         for client in clients:
             client.start()
         try:
-            first.carry_out(app, body)
+            took = first.carry_out(app, body)[1]
         finally:
             ended.set()
             for client in clients:
                 client.join()
     asked = len(heard.people) + len(heard.pages) + heard.errors
-    return Loaded(processes, asked, heard.errors, _percentiles(heard.people), _percentiles(heard.pages))
+    return Loaded(processes, count / took, asked, heard.errors, _percentiles(heard.people), _percentiles(heard.pages))
 
 
 def _ask(service: Service, ids: Sequence[str], heard: _Heard, ended: threading.Event) -> None:

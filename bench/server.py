@@ -21,6 +21,9 @@ from bench.people import lines
 
 _TOKEN = "bench-token-0123456789abcdef0123456789"  # noqa: S105 - of a server that lives for a minute
 _BLOCK = 1_000
+_WAIT, _PATIENCE = 600, 900
+"""Seconds that the server is asked to wait, and that the client waits for it."""
+_AT_WORK = {"QUEUED", "PLANNING", "APPLYING"}
 _POLICY = {
     "confirmation": {"autoConfirmExact": True, "autoConfirmPartial": False, "autoConfirmNew": True, "autoActivateNew": True},
     "mastering": {"enabled": True},
@@ -55,12 +58,17 @@ class Service:
 
     def send(self, app: str, body: Iterable[bytes], *, wait: bool = True) -> tuple[dict[str, Any], float]:
         """The run of an import and the seconds from the first byte of the request to the answer, at the end of the run if one is to `wait`."""
-        headers = {"Content-Type": "application/x-ndjson", **({"Prefer": "wait=600"} if wait else {})}
+        headers = {"Content-Type": "application/x-ndjson", **({"Prefer": f"wait={_WAIT}"} if wait else {})}
         started = perf_counter()
-        answer = self.client.post(f"/api/v1/apps/{app}/imports?mode=FULL", content=iter(body), headers=headers)
-        took = perf_counter() - started
-        answer.raise_for_status()
-        return answer.json(), took
+        run = self.client.post(f"/api/v1/apps/{app}/imports?mode=FULL", content=iter(body), headers=headers).raise_for_status().json()
+        return self.ended(run) if wait else run, perf_counter() - started
+
+    def ended(self, run: dict[str, Any]) -> dict[str, Any]:
+        """The run when nothing is left to do for it: a server waits only so long before it answers."""
+        while run["status"] in _AT_WORK:
+            time.sleep(0.05)
+            run = self.client.get(f"/api/v1/imports/{run['id']}").raise_for_status().json()
+        return run
 
     def carry_out(self, app: str, body: Iterable[bytes], *, ends: str = "COMPLETED") -> tuple[dict[str, Any], float]:
         """The same, for a run that has to come to this end."""
@@ -95,7 +103,7 @@ def serving(folder: Path, **settings: str) -> Iterator[Service]:
     port = _free_port()
     address, headers = f"http://127.0.0.1:{port}", {"Authorization": f"SSWS {_TOKEN}"}
     command = ["-m", "uvicorn", "api:create_app", "--factory", "--port", str(port), "--log-level", "warning"]
-    with running(folder, command, **settings) as server, httpx.Client(base_url=address, headers=headers, timeout=600) as client:
+    with running(folder, command, **settings) as server, httpx.Client(base_url=address, headers=headers, timeout=_PATIENCE) as client:
         _await_ready(client)
         yield Service(client, address, headers, server.pid)
 

@@ -57,7 +57,7 @@ class _Traces:
 def erase(engine: Engine, actor: Actor, now: datetime, id_or_login: str, reason: str | None = None) -> Erased:
     """Erase somebody who is deactivated or deleted; the latter is named by id.
 
-    Raises `NotFound`, `IllegalMove` for who may still work, and `WrongState` while a run that has not ended is about to change them.
+    Raises `NotFound`, `IllegalMove` for who may still work, and `WrongState` while a run that has not ended is about to change them, or an app is still to be told of them.
     """
     why = Why(reason=reason)
     with writing(engine) as session:
@@ -67,9 +67,11 @@ def erase(engine: Engine, actor: Actor, now: datetime, id_or_login: str, reason:
         traces = _traces(ledger, user_id)
         _refuse_unfinished(ledger, user_id, traces)
         subject = _deleted(ledger, user_id, why, now)
+        _refuse_undelivered(ledger, user_id)
         subjects = {user_id, *store.without_a_row(session, traces.accounts)}
         events = store.values_of(session, subjects)
         rows = store.plans_of(session, user_id, traces.accounts, traces.known) + store.reports_of(session, user_id, traces.accounts)
+        rows += store.tasks_of(session, user_id, traces.accounts)
         ledger.note(subject, "user.erase", {"events": events, "rows": rows}, why)
         ledger.flush()
     from_disk = store.empty_the_log(engine)
@@ -103,6 +105,14 @@ def _refuse_unfinished(ledger: Ledger, user_id: str, traces: _Traces) -> None:
     if runs:
         told = ", ".join(runs)
         raise WrongState("The person is part of an import that has not ended", f"import {told}: approve it, cancel it, or let it end first")
+
+
+def _refuse_undelivered(ledger: Ledger, user_id: str) -> None:
+    """An app that has not been told yet that the person is gone could not be told any more."""
+    apps = store.undelivered(ledger.session, user_id)
+    if apps:
+        cause = f"app {', '.join(apps)}: let it be delivered, or see why it is not, first"
+        raise WrongState("There are tasks about the person that have not been delivered", cause)
 
 
 def _deleted(ledger: Ledger, user_id: str, why: Why, now: datetime) -> _Gone:

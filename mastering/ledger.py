@@ -299,9 +299,9 @@ class Ledger:
         session, new = self.session, self._new
         self._free_logins(users)
         bulk.update(session, tables.AppUser, ("released",), [(True, a.id) for a in accounts if a.released and a.id not in new])
-        bulk.insert(session, tables.User, people.USER_COLUMNS, [people.user_row(u) for u in users if u.id in new])
+        bulk.insert(session, tables.User, people.USER_COLUMNS, [u for u in users if u.id in new], people.user_row)
         bulk.update(session, tables.User, people.USER_COLUMNS[:-1], [people.user_row(u) for u in users if u.id not in new])
-        bulk.insert(session, tables.AppUser, people.ACCOUNT_COLUMNS, [people.account_row(a) for a in accounts if a.id in new])
+        bulk.insert(session, tables.AppUser, people.ACCOUNT_COLUMNS, [a for a in accounts if a.id in new], people.account_row)
         bulk.update(session, tables.AppUser, people.ACCOUNT_COLUMNS[:-1], [people.account_row(a) for a in accounts if a.id not in new])
         history.add(session, self._events)
         self._keep_spans()

@@ -54,6 +54,22 @@ def test_the_full_circle_runs_as_it_stands_from_hr_to_the_wiki_and_back(tmp_path
     assert told == ["user.activate", "user.require_activation", "user.deactivate", "user.activate", "user.create"]
 
 
+def test_the_page_for_auditors_answers_what_it_asks(tmp_path: Path) -> None:
+    _, active, why, differences, whole, tampered = page.run("auditors.md", tmp_path)[:6]
+    then, present = active.partition("jane@example.com")[::2]
+    assert "login" in then
+    assert "bob@example.com" in present
+    assert "jane@example.com" not in present
+    assert [day["counts"]["ACTIVE"] for day in json.loads(active[active.rindex("[{") :])] == [3]
+    assert "jane@example.com  Active → Deactivated" in why
+    assert "an admin hold on the user → status stays Active" in why[why.index("What would have prevented it") :]
+    assert "ann@example.com" in differences
+    assert "The history is whole" in whole
+    assert "written anew" in tampered
+    assert "checkpoint 1" in tampered
+    assert "The history is whole" not in tampered
+
+
 def test_the_page_on_the_sdk_does_the_whole_job_with_nothing_but_the_sdk(tmp_path: Path) -> None:
     *_, printed = page.run("okta-sdk.md", tmp_path)
     (told,) = [text for kind, text in page.blocks("okta-sdk.md") if kind == "text"]

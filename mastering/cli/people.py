@@ -24,6 +24,9 @@ Limit = Annotated[int, typer.Option(min=1, help="How many to show at most.")]
 
 def users(
     status: Annotated[Status | None, typer.Option(help="Only users of this status.")] = None,
+    as_of: Annotated[
+        str | None, typer.Option(help="As they were at this instant, such as 2026-03-01T12:00:00Z; deleted ones, too.")
+    ] = None,
     limit: Limit = 200,
     server: Server = SERVER,
     token: Token = None,
@@ -32,7 +35,7 @@ def users(
     """List users with their status, deactivated ones included."""
     wanted = [status] if status else list(Status)
     with connect(server, token, data_dir) as client:
-        found = list(islice(_users(client, wanted), limit + 1))
+        found = list(islice(_users(client, wanted, as_of), limit + 1))
     held = any("hold" in user.embedded for user in found[:limit])
     table = grid("login", "status", "name", *(["hold"] if held else []), "id")
     for user in found[:limit]:
@@ -44,9 +47,10 @@ def users(
         tell(f"There are more than {limit}; show them with --limit")
 
 
-def _users(client: Client, statuses: list[Status]) -> Iterator[User]:
+def _users(client: Client, statuses: list[Status], as_of: str | None) -> Iterator[User]:
+    then = {"asOf": as_of} if as_of is not None else {}
     for status in statuses:
-        yield from client.pages("/users", User, {"filter": f'status eq "{OKTA_STATUS[status]}"', "limit": str(_PAGE)})
+        yield from client.pages("/users", User, {"filter": f'status eq "{OKTA_STATUS[status]}"', "limit": str(_PAGE), **then})
 
 
 def history(

@@ -102,9 +102,9 @@ def _remember(session: Session, app_id: str, found: Survey) -> None:
     """The marks of the lines that would say nothing new, of all accounts of the app."""
     found.left = set()
     for rows in head_store.sweep(session, app_id):
-        found.left.update([mark_of(digest, active=active) for _, digest, active, _ in rows if digest is not None])
+        found.left.update([mark_of(digest, active=active) for digest, active, _ in rows if digest is not None])
         found.accounts += len(rows)
-        found.waiting += sum([waits for _, _, _, waits in rows])
+        found.waiting += sum([waits for _, _, waits in rows])
 
 
 def _recognise(found: Survey, marks: bytes) -> bytearray:

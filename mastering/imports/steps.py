@@ -48,6 +48,8 @@ from mastering.terms import terms_of
 TURN = timedelta(seconds=1)
 """How long a run is applied before others have their turn."""
 _COLLISIONS = 6
+_MANY = 10_000
+"""Changes of one run that leave the tables other than the database knows them."""
 _log = structlog.get_logger("mastering.worker")
 _MOVES_PEOPLE = {"create", "link", "update", "release", "deactivate", "suspend", "unsuspend", "reactivate", "require_activation"}
 
@@ -257,6 +259,8 @@ def _complete(session: Session, ledger: Ledger, run: tables.ImportRun, now: date
     run.status = next_run_status(run.status, RunTrigger.complete)
     run.completed, run.lease_until = wire(now), None
     store.drop_chunks(session, run.id)
+    if run.changes >= _MANY:
+        store.take_stock(session)
     app = session.get_one(tables.App, run.app_id, with_for_update=LOCKED)
     remember(session, run)
     ledger.note(app, "import.completed", {"situations": load(run.situations), "actions": load(run.actions)})

@@ -13,30 +13,42 @@ the driver on either. Statements are composed from the tables' own column names,
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Iterable, Sequence
 from functools import cache
 from hashlib import sha256
-from typing import Any
+from typing import Any, TypeVar
 
 from sqlalchemy import Connection
 from sqlalchemy.exc import DBAPIError
 from sqlmodel import Session, SQLModel
 
 Row = tuple[Any, ...]
+T = TypeVar("T")
 
 FEW = 4
 """Rows up to this number are sent to PostgreSQL one by one, each in a statement of its own. The driver's way of sending them all at once would
 leave the database without a timer for a transaction that is left alone (`locks.let_go_after`)."""
 
 
-def insert(session: Session, table: type[SQLModel], columns: tuple[str, ...], rows: Sequence[Row]) -> None:
-    """Insert `rows`, each a tuple in the order of `columns`; JSON and instants already as text."""
-    if not rows:
+def _as_it_is(row: Any) -> Row:
+    return row  # type: ignore[no-any-return]
+
+
+def insert(
+    session: Session, table: type[SQLModel], columns: tuple[str, ...], things: Sequence[T], row_of: Callable[[T], Row] = _as_it_is
+) -> None:
+    """Insert a row for each thing, a tuple in the order of `columns`; JSON and instants already as text.
+
+    PostgreSQL is sent the rows as `row_of` makes them: it works on the first ones while the next are made.
+    """
+    if not things:
         return
     connection, name = session.connection(), str(table.__tablename__)
-    if _copies(connection, rows):
-        _copy(connection, name, columns, rows)
-    elif connection.dialect.name == "sqlite" and len(rows) > FEW:
+    if _copies(connection, things):
+        _copy(connection, name, columns, map(row_of, things))
+        return
+    rows = list(map(row_of, things))
+    if connection.dialect.name == "sqlite" and len(rows) > FEW:
         _insert_by_column(connection, name, columns, rows)
     else:
         _send(connection, _insert(name, columns, (mark(connection),) * len(columns)), rows)
@@ -62,7 +74,7 @@ def mark(connection: Connection) -> str:
     return "?" if connection.dialect.paramstyle == "qmark" else "%s"
 
 
-def _copies(connection: Connection, rows: Sequence[Row]) -> bool:
+def _copies(connection: Connection, rows: Sequence[Any]) -> bool:
     return connection.dialect.name == "postgresql" and len(rows) > FEW
 
 
@@ -91,7 +103,7 @@ def _literal(values: tuple[Any, ...]) -> str:
 _LITERALS = {None: "NULL", True: "1", False: "0", b"": "x''"}
 
 
-def _copy(connection: Connection, table: str, columns: tuple[str, ...], rows: Sequence[Row]) -> None:
+def _copy(connection: Connection, table: str, columns: tuple[str, ...], rows: Iterable[Row]) -> None:
     """Stream rows into a table. What the driver raises is raised as SQLAlchemy's own, as everywhere else."""
     statement = f"COPY {table} ({_names(columns)}) FROM STDIN"
     driver: Any = connection.connection.driver_connection
@@ -131,3 +143,12 @@ def _update_from(table: str, columns: tuple[str, ...], keys: tuple[str, ...]) ->
 
 def _names(columns: tuple[str, ...]) -> str:
     return ", ".join(f'"{column}"' for column in columns)
+
+
+def take_stock(session: Session, *names: str) -> None:
+    """Tell PostgreSQL what these tables hold by now: after thousands of new rows it would plan by what they held before, until it looks by
+    itself. SQLite plans by the indexes alone.
+    """
+    connection = session.connection()
+    if connection.dialect.name == "postgresql":
+        connection.exec_driver_sql(f"ANALYZE {', '.join(names)}")

@@ -12,7 +12,8 @@ from __future__ import annotations
 from collections.abc import Collection, Iterable, Iterator
 from typing import Any, ClassVar, NamedTuple
 
-from sqlalchemy import BigInteger, LargeBinary, String, Text, func, insert, literal, select, tuple_
+from sqlalchemy import BigInteger, Integer, LargeBinary, String, Text, and_, cast, func, insert, literal, select, tuple_
+from sqlalchemy.dialects.postgresql import ARRAY
 from sqlmodel import Field, Session, SQLModel, col
 
 from mastering.store.tables import HistoryEvent
@@ -158,8 +159,14 @@ def strangers(session: Session, wanted: Iterable[Head]) -> Iterator[tuple[Head, 
 
 def _hashes_at(session: Session, places: Collection[tuple[str, int]]) -> dict[tuple[str, int], bytes]:
     subject, seq = col(HistoryEvent.subject), col(HistoryEvent.seq)
-    rows = session.execute(select(subject, seq, col(HistoryEvent.hash)).where(tuple_(subject, seq).in_(places)))
-    return {(row[0], row[1]): row[2] for row in rows}
+    query = select(subject, seq, col(HistoryEvent.hash))
+    if session.get_bind().dialect.name == "postgresql":  # which takes long over a list of pairs
+        subjects, numbers = (list(each) for each in zip(*places, strict=True))
+        wanted = func.unnest(cast(subjects, ARRAY(String)), cast(numbers, ARRAY(Integer))).table_valued("subject", "seq").render_derived()
+        query = query.join(wanted, and_(subject == wanted.c.subject, seq == wanted.c.seq))
+    else:
+        query = query.where(tuple_(subject, seq).in_(places))
+    return {(row[0], row[1]): row[2] for row in session.execute(query)}
 
 
 def _parts(wanted: Iterable[Head]) -> Iterator[list[Head]]:

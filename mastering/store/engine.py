@@ -35,6 +35,8 @@ from mastering.store.turns import turn_to_write
 
 _MIGRATIONS = Path(__file__).parent / "migrations"
 _BUSY_SECONDS = 60
+_WAL_KEPT = 64 * 1024 * 1024
+"""Bytes of SQLite's log that stay on the disk when it is done with: while a large plan is made, the log grows as large as the plan."""
 _READ = "mastering_read"
 
 
@@ -116,6 +118,7 @@ def _on_sqlite_connect(connection: Any, _: object) -> None:
         "synchronous=FULL",
         "cache_size=-16000",
         "wal_autocheckpoint=8000",
+        f"journal_size_limit={_WAL_KEPT}",
         "temp_store=MEMORY",
         "secure_delete=ON",  # what is erased is to be gone from the file as well
     ):

@@ -8,10 +8,12 @@ from __future__ import annotations
 from collections.abc import Collection, Iterable
 from typing import Any
 
-from sqlalchemy import ColumnElement, Engine, and_, or_, select, update
+from sqlalchemy import ColumnElement, Engine, and_, delete, or_, select, update
 from sqlmodel import Session, col
 
 from mastering.rules.runs import ENDED
+from mastering.rules.tasks import OPEN
+from mastering.store.outbound import OutboundLink, OutboundTask
 from mastering.store.reconciliations import Difference
 from mastering.store.tables import AppUser, HistoryEvent, ImportRun, RunChange
 
@@ -57,6 +59,20 @@ def reports_of(session: Session, user_id: str, account_ids: Collection[str]) -> 
     """Empty what reconciliations reported of the person; how many rows."""
     emptied = update(Difference).where(or_(*_about(Difference, user_id, account_ids)))
     return _changed(session, emptied.values(external_id=None, login=None, detail="erased", expected="{}", actual="{}"))
+
+
+def undelivered(session: Session, user_id: str) -> list[str]:
+    """The apps that are still to be told something of the person."""
+    task = OutboundTask
+    query = select(col(task.app_id)).distinct().where(col(task.user_id) == user_id, col(task.status).in_(OPEN)).order_by(col(task.app_id))
+    return list(session.execute(query).scalars())
+
+
+def tasks_of(session: Session, user_id: str, account_ids: Collection[str]) -> int:
+    """Empty what apps were told of the person, and forget what they are known to have; how many rows."""
+    task = OutboundTask
+    emptied = update(task).where(col(task.user_id) == user_id).values(login=None, secret=None, error=None)
+    return _changed(session, emptied) + _changed(session, delete(OutboundLink).where(col(OutboundLink.account_id).in_(account_ids)))
 
 
 def empty_the_log(engine: Engine) -> bool:

@@ -16,7 +16,7 @@ from mastering.rules.record import AccountState, mark_of
 from mastering.store import bulk
 from mastering.store.people import slices
 
-_SWEPT_AT_ONCE = 20_000
+_SWEPT_AT_ONCE = 5_000
 
 
 class Head(NamedTuple):
@@ -61,22 +61,21 @@ def heads(session: Session, app_id: str, external_ids: Collection[str]) -> dict[
     return found
 
 
-def sweep(session: Session, app_id: str) -> Iterator[Sequence[tuple[str, bytes | None, bool, bool]]]:
-    """Every account that `known_accounts` gives, in one sweep, a page at a time: id, digest, whether it is active, whether it waits.
+def sweep(session: Session, app_id: str) -> Iterator[Sequence[tuple[bytes | None, bool, bool]]]:
+    """Every account that `known_accounts` gives, in one sweep: digest, whether it is active, whether it waits.
 
-    The digest is null where a line would say something new whatever it said. Read in the order in which accounts came, as they lie
-    on the disk.
+    The digest is null where a line would say something new whatever it said. SQLite reads the accounts in the order in which they came,
+    which is how they lie on the disk; PostgreSQL finds that by itself.
     """
     connection = session.connection()
-    mark, last = bulk.mark(connection), ""
-    digest = f"CASE WHEN {_QUIET} THEN digest END"
     query = (
-        f"SELECT id, {digest}, account = 'ACTIVE', {_WAITS} FROM app_users "
-        f"WHERE app_id = {mark} AND id > {mark} AND {_KNOWN} ORDER BY id LIMIT {_SWEPT_AT_ONCE}"
+        f"SELECT CASE WHEN {_QUIET} THEN digest END, account = 'ACTIVE', {_WAITS} FROM app_users "
+        f"WHERE app_id = {bulk.mark(connection)} AND {_KNOWN}"
     )
-    while rows := connection.exec_driver_sql(query, (app_id, last)).cursor.fetchall():
-        yield rows
-        last = rows[-1][0]
+    if connection.dialect.name == "sqlite":
+        cursor = connection.exec_driver_sql(f"{query} ORDER BY id", (app_id,)).cursor
+        return iter(lambda: cursor.fetchmany(_SWEPT_AT_ONCE), [])
+    return ([*map(tuple, rows)] for rows in connection.exec_driver_sql(query, (app_id,), {"yield_per": _SWEPT_AT_ONCE}).partitions())
 
 
 def known_accounts(session: Session, app_id: str) -> Iterator[Head]:

@@ -89,12 +89,18 @@ def every_chain(session: Session) -> Iterator[Row[Any]]:
     """All events there are, chain after chain, each in its order; a page at a time."""
     event = tables.HistoryEvent
     names = ("position", "id", "subject", "seq", "at", "type", "body", "values_json", "hash")
-    key = (col(event.subject), col(event.seq), col(event.position))  # the position, too: a place may be taken twice where there is no index
+    key = (col(event.subject), col(event.seq))
     query = select(*(getattr(event, name) for name in names)).order_by(*key).limit(_PAGE)
-    after: tuple[Any, ...] = ("", 0, 0)
-    while rows := session.execute(query.where(tuple_(*key) > tuple_(*after))).all():
-        yield from rows
-        after = (rows[-1].subject, rows[-1].seq, rows[-1].position)
+    after: tuple[Any, ...] = ("", 0)
+    seen: set[int] = set()  # at the place where a page ended; where somebody took the index away there may be several events at one
+    while rows := session.execute(query.where(tuple_(*key) >= tuple_(*after))).all():
+        fresh = [row for row in rows if row.position not in seen]
+        if not fresh:
+            return
+        yield from fresh
+        last = (rows[-1].subject, rows[-1].seq)
+        seen = {row.position for row in rows if (row.subject, row.seq) == last} | (seen if last == after else set())
+        after = last
 
 
 def wrong_endings(session: Session) -> Iterator[Ending]:

@@ -16,7 +16,7 @@ from mastering.rules.record import AccountState
 from mastering.rules.runs import ENDED
 from mastering.store import bulk, tables
 from mastering.store.documents import load
-from mastering.store.people import slices
+from mastering.store.people import among, slices
 
 CHANGE_COLUMNS = (
     "run_id",
@@ -87,6 +87,11 @@ def active_assignments(session: Session) -> Counter[str]:
     return found
 
 
+def take_stock(session: Session) -> None:
+    """The tables that a run writes have changed much: see `bulk.take_stock`."""
+    bulk.take_stock(session, *(str(table.__tablename__) for table in (tables.User, tables.AppUser, tables.HistoryEvent)))
+
+
 def last_event(session: Session) -> int:
     """The position of the newest event of history: whatever is asked after this sees all that it tells of."""
     return int(session.execute(select(func.max(col(tables.HistoryEvent.position)))).scalar() or 0)
@@ -106,7 +111,7 @@ def changed_by_others(session: Session, run_id: str, since: int, subjects: Colle
     """Those of these people and accounts of whom somebody but this run has told anything since that position."""
     event = tables.HistoryEvent
     query = select(col(event.subject)).distinct().where(_by_others(run_id, since))
-    return {row[0] for part in slices(subjects) for row in session.execute(query.where(col(event.subject).in_(part)))}
+    return {row[0] for part in slices(subjects) for row in session.execute(query.where(among(session, col(event.subject), part)))}
 
 
 def options_changed(session: Session, run_id: str, since: int) -> bool:
@@ -165,14 +170,14 @@ class Directory:
         return {
             row[0]: row[1]
             for part in slices(login_keys)
-            for row in self._session.execute(query.where(col(tables.User.login_key).in_(part)))
+            for row in self._session.execute(query.where(among(self._session, col(tables.User.login_key), part)))
         }
 
     def _rows(self, column: Any, values: Collection[str]) -> Iterator[tuple[str, Keys]]:
         user = tables.User
         query = select(col(user.id), col(user.login_key), col(user.email_key), col(user.name_key))
         for part in slices(values):
-            for user_id, login, email, name in self._session.execute(query.where(column.in_(part))):
+            for user_id, login, email, name in self._session.execute(query.where(among(self._session, column, part))):
                 yield user_id, Keys(login, email, name, self._attributes.get(user_id, ()))
 
     def _attribute_index(self) -> dict[tuple[str | None, ...], list[str]]:

@@ -6,9 +6,9 @@ The column tuples are the one place that knows the order in which a row is read 
 from __future__ import annotations
 
 from collections.abc import Collection, Iterable, Iterator
-from typing import Any
+from typing import Any, cast
 
-from sqlalchemy import ColumnElement, Row, Select, select
+from sqlalchemy import ARRAY, ColumnElement, Row, Select, String, any_, func, literal, select
 from sqlmodel import Session, SQLModel, col
 
 from mastering.rules.lifecycle import Status
@@ -19,7 +19,7 @@ from mastering.store import tables
 from mastering.store.documents import dump, load
 
 MAX_IN = 5_000
-"""Values in one IN list: below what either database's driver takes."""
+"""Values that are asked for at once."""
 
 USER_COLUMNS = (
     "status",
@@ -187,9 +187,9 @@ def users(session: Session, ids: Collection[str], *, lock: bool = False) -> dict
     """The users of these ids, with their links; ids without a user are left out. `lock` keeps others from changing either meanwhile."""
     found: dict[str, User] = {}
     for part in slices(ids):
-        query = select(*_USERS).where(col(tables.User.id).in_(part))
+        query = select(*_USERS).where(among(session, col(tables.User.id), part))
         found.update((row.id, user_from(row)) for row in session.execute(_locked(query, col(tables.User.id), lock=lock)))
-        for account in _accounts(session, col(tables.AppUser.user_id).in_(part), lock=lock):
+        for account in _accounts(session, among(session, col(tables.AppUser.user_id), part), lock=lock):
             if account.user_id in found:
                 found[account.user_id].links.append(account)
     return found
@@ -206,13 +206,15 @@ def user_id_of(session: Session, id_or_login: str) -> str | None:
 
 def accounts(session: Session, ids: Collection[str], *, lock: bool = False) -> dict[str, Account]:
     """The accounts of these ids; `lock` as in `users`."""
-    return {found.id: found for part in slices(ids) for found in _accounts(session, col(tables.AppUser.id).in_(part), lock=lock)}
+    return {
+        found.id: found for part in slices(ids) for found in _accounts(session, among(session, col(tables.AppUser.id), part), lock=lock)
+    }
 
 
 def owners(session: Session, account_ids: Collection[str]) -> set[str]:
     """The ids of the users to whom these accounts are linked."""
     query = select(col(tables.AppUser.user_id)).where(col(tables.AppUser.user_id).is_not(None))
-    return {row[0] for part in slices(account_ids) for row in session.execute(query.where(col(tables.AppUser.id).in_(part)))}
+    return {row[0] for part in slices(account_ids) for row in session.execute(query.where(among(session, col(tables.AppUser.id), part)))}
 
 
 def accounts_of_app(session: Session, app_id: str, external_ids: Collection[str]) -> dict[str, Account]:
@@ -221,7 +223,7 @@ def accounts_of_app(session: Session, app_id: str, external_ids: Collection[str]
     return {
         found.external_id: found
         for part in slices(external_ids)
-        for found in _accounts(session, where & col(tables.AppUser.external_id).in_(part))
+        for found in _accounts(session, where & among(session, col(tables.AppUser.external_id), part))
     }
 
 
@@ -242,6 +244,13 @@ def _accounts(session: Session, where: ColumnElement[bool], *, lock: bool = Fals
 def _locked(query: Select[Any], key: Any, *, lock: bool) -> Select[Any]:
     """A query whose rows are locked in the order of their key. SQLite leaves that out: its writer is alone anyway."""
     return query.order_by(key).with_for_update(key_share=True) if lock else query
+
+
+def among(session: Session, column: Any, values: Collection[str]) -> ColumnElement[bool]:
+    """Whether a column has one of these texts. They are bound as one value: thousands are not named, parsed and planned one by one."""
+    if session.get_bind().dialect.name == "postgresql":
+        return cast("ColumnElement[bool]", column == any_(literal(list(values), ARRAY(String))))
+    return cast("ColumnElement[bool]", column.in_(select(func.json_each(dump(list(values))).table_valued("value").c.value)))
 
 
 def slices(values: Collection[str]) -> Iterator[list[str]]:

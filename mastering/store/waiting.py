@@ -10,7 +10,7 @@ from sqlmodel import Session, col
 from mastering.rules.claims import Lost
 from mastering.store import bulk, tables
 from mastering.store.documents import load
-from mastering.store.people import slices
+from mastering.store.people import among, slices
 
 _COLUMNS = ("app_id", "way", "account_id")
 
@@ -27,7 +27,7 @@ def near(session: Session, app_id: str, ways: Collection[str]) -> set[str]:
     """The ids of an app's waiting accounts to which one of these ways leads."""
     way = tables.WaitingWay
     query = select(col(way.account_id)).where(col(way.app_id) == app_id)
-    return {row[0] for part in slices(ways) for row in session.execute(query.where(col(way.way).in_(part)))}
+    return {row[0] for part in slices(ways) for row in session.execute(query.where(among(session, col(way.way), part)))}
 
 
 def apps(session: Session) -> list[str]:

@@ -42,6 +42,14 @@ GET PUT /profile-masters
 GET /mappings
 GET POST /mappings/{}
 GET PUT /org/safeguard
+POST /users/{}/erasure
+GET /history/export
+GET /history/counts
+POST /history/verify
+GET POST /history/checkpoints
+GET /history/checkpoints/{}
+GET /history/checkpoints/{}/export
+GET /history/checkpoints/{}/chains/{}
 GET /logs
 GET POST /tokens
 DELETE /tokens/{}

@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from sqlalchemy import Engine, func, select
+from sqlalchemy import Engine, func, select, update
 from sqlmodel import SQLModel, col
 
 from mastering import asof, checkpoints, erasure, exports, holds, users
@@ -19,9 +19,12 @@ from mastering.exports import Format
 from mastering.holds import Terms
 from mastering.proof import Kept, verify
 from mastering.rules.reconciliation import PassStatus
+from mastering.rules.tasks import TaskKind, TaskStatus
 from mastering.store import history
+from mastering.store.documents import load
 from mastering.store.engine import open_database, reading, writing
 from mastering.store.exports import WantedEvents
+from mastering.store.outbound import OutboundLink, OutboundTask
 from mastering.store.reconciliations import Difference, Reconciliation
 from mastering.users import Act
 from mastering.vault import Vault
@@ -141,6 +144,27 @@ def test_reports_about_the_person_are_emptied(world: World) -> None:
     assert found(everything(world.engine)) == []
     with reading(world.engine) as session:
         assert session.execute(select(func.count()).where(col(Difference.user_id) == jane)).scalar_one() == 1
+
+
+def a_task(world: World, user_id: str, account_id: str, status: TaskStatus) -> None:
+    app_id = world.app("Mail")
+    with writing(world.engine) as session:
+        told: dict[str, Any] = {"kind": next(iter(TaskKind)), "status": status, "login": JANE["email"], "error": f"no {SECRETS[0]} here"}
+        session.add(OutboundTask(id="tsk1", app_id=app_id, account_id=account_id, user_id=user_id, due="2026", created="2026", **told))
+        session.add(OutboundLink(account_id=account_id, app_id=app_id, scim_id=SECRETS[2], synced=SECRETS[3]))
+
+
+def test_what_apps_were_told_of_the_person_is_emptied_and_what_is_still_to_be_told_stands_in_the_way(world: World) -> None:
+    jane = a_life(world)
+    with reading(world.engine) as session:
+        account = load(history.chain(session, jane)[-1].body)["account"]["id"]
+    a_task(world, jane, account, TaskStatus.PENDING)
+    with pytest.raises(WrongState):
+        erasure.erase(world.engine, ADMIN, now(), jane)
+    with writing(world.engine) as session:
+        session.execute(update(OutboundTask).values(status=TaskStatus.DONE))
+    erasure.erase(world.engine, ADMIN, now(), jane)
+    assert found(everything(world.engine)) == []
 
 
 @contextmanager

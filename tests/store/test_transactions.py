@@ -34,6 +34,25 @@ def test_an_sqlite_file_is_opened_in_wal_with_foreign_keys_and_is_its_owners_alo
     assert (tmp_path / "deep" / "m.db").stat().st_mode & 0o077 == 0
 
 
+def test_the_log_of_a_large_transaction_does_not_stay_on_the_disk(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("mastering.store.engine._WAL_KEPT", 100_000)
+    engine = open_database(f"sqlite:///{tmp_path / 'm.db'}")
+    log = tmp_path / "m.db-wal"
+    with writing(engine) as session:
+        session.execute(text("CREATE TABLE blobs (content BLOB)"))
+        session.execute(text("INSERT INTO blobs VALUES (zeroblob(5000000))"))
+    grown = log.stat().st_size
+    beside = sqlite3.connect(tmp_path / "m.db")
+    beside.execute("PRAGMA wal_checkpoint")
+    beside.close()
+    with writing(engine) as session:
+        session.execute(text("INSERT INTO blobs VALUES (x'00')"))
+    kept = log.stat().st_size
+    engine.dispose()
+    assert grown > 5_000_000
+    assert kept <= 100_000
+
+
 def test_concurrent_writers_lose_no_update(world: World) -> None:
     user = world.by_hand("jane", department="0")
 
