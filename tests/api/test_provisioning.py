@@ -85,7 +85,7 @@ def test_an_account_goes_from_syncing_to_synchronized(service: Service, peer: Sc
     deliver(service)
     shown = service.get(f"/apps/{app}/users/{ann}")
     told = shown["_embedded"]["provisioning"]
-    assert (shown["syncState"], shown["externalId"], shown["status"]) == ("SYNCHRONIZED", ann, "ACTIVE")
+    assert (shown["syncState"], shown["externalId"], shown["status"]) == ("SYNCHRONIZED", "u-1", "ACTIVE")
     assert (told["waiting"], told["error"], told["scimId"]) == (0, None, "u-1")
     (task,) = service.get(f"/apps/{app}/provisioning-tasks")
     assert (task["kind"], task["status"], task["userId"], task["nextAttempt"]) == ("CREATE", "DONE", ann, None)

@@ -73,7 +73,7 @@ def test_a_master_that_is_pushed_to_is_not_sent_its_own_values_back(world: PushW
     assert world.tasks(hr) == []
     server.named("ann@example.com")["title"] = "Director"
     world.send(hr, pulled(server))
-    assert world.user_of(hr, "ann").profile["title"] == "Director"
+    assert world.user_of(hr, server.named("ann@example.com")["id"]).profile["title"] == "Director"
     assert world.tasks(hr) == []
     assert server.calls == []
 
