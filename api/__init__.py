@@ -49,9 +49,8 @@ from api.errors import HANDLERS
 from api.idempotency import Idempotency
 from api.negotiation import acceptable
 from api.observing import Observed, Traced
-from mastering import connections as connection_walks
+from mastering import keys
 from mastering import logs as log_lines
-from mastering.catalog import hooks as hook_catalog
 from mastering.clock import now
 from mastering.connections import Peers
 from mastering.connectors.outbound import Door
@@ -170,9 +169,8 @@ async def _lifespan(app: Litestar) -> AsyncIterator[None]:
 
 def _open_vault(engine: Engine, settings: Settings) -> Vault:
     """The vault, with what earlier keys sealed brought under the present one. What no key opens has to be entered again: that is told."""
-    vault = open_vault(settings.secret_key, settings.data_dir)
-    hooks_lost, apps_lost = hook_catalog.reseal(engine, vault), connection_walks.reseal(engine, vault)
-    if hooks_lost or apps_lost:
-        told = "secrets cannot be read with this key: set MASTERING_SECRET_KEY to the one of before, or enter them again"
-        _log.warning(told, hooks=hooks_lost, connections_of=apps_lost)
+    vault = open_vault(settings.secret_key, settings.data_dir, settings.secret_key_file)
+    lost = keys.reseal(engine, vault)
+    if lost:
+        _log.warning("secrets cannot be read with this key: set MASTERING_SECRET_KEY to the one of before, or enter them again", **lost)
     return vault

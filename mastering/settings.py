@@ -61,6 +61,8 @@ class Settings:
     port: int
     admin_token: str | None = field(repr=False)
     secret_key: str | None = field(repr=False)
+    secret_key_file: Path | None
+    """Where the key comes from, if it comes from a file."""
     log_format: LogFormat
     outbound_allow: tuple[Network, ...] = ()
     """Private networks that the service may call into (SPEC §8)."""
@@ -83,6 +85,7 @@ class Settings:
             port=_port(said.get("port", "8000")),
             admin_token=_admin_token(said.get("admin_token"), said.get("admin_token_file")),
             secret_key=_secret_key(said.get("secret_key"), said.get("secret_key_file")),
+            secret_key_file=Path(said["secret_key_file"]) if "secret_key_file" in said else None,
             log_format=_log_format(said.get("log_format", LogFormat.console.value)),
             outbound_allow=_networks(said.get("outbound_allow", "")),
             work=_work(said.get("work", "yes")),

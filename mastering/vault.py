@@ -2,7 +2,8 @@
 
 A sealed secret is text, `v1:KEY:BLOB`. The blob is a nonce and what AES-256-GCM made of the secret; the name of what it belongs to is
 authenticated with it, so that a sealed value copied to another row does not open there. KEY says which key sealed it: when a new key is
-put in front of the old ones, old secrets still open, `stale` tells them, and sealing them again makes the old key superfluous.
+put in front of the old ones, old secrets still open, `stale` tells them, and sealing them again makes the old key superfluous. A process
+that runs meanwhile finds the new key in its file when it meets the first secret that it does not open.
 
 The keys are derived from what the settings give, one text a line, the present one first. Where they give none, the first start makes a
 key and leaves it in the data folder, readable by its owner alone. Processes that share a database must share the key, too.
@@ -51,13 +52,21 @@ class _Key:
 class Vault:
     """Seals and opens. Its keys are not part of its `repr`; it may be shared between threads."""
 
-    def __init__(self, keys: Sequence[str]) -> None:
-        """`keys` are the texts that keys are derived from, the present one first; at least one."""
+    def __init__(self, keys: Sequence[str], file: Path | None = None) -> None:
+        """`keys` are the texts that keys are derived from, the present one first; at least one.
+
+        `file` is where they come from: it is read again when a secret was sealed with a key that is not among them, as somebody may have put
+        a new one in front meanwhile.
+        """
         if not keys:
             raise ValueError("a vault needs a key")
-        derived = [_derive(text) for text in keys]
-        self._current = derived[0]
-        self._keys = {key.id: key for key in derived}
+        self._file = file
+        self._take(keys)
+
+    @property
+    def key_ids(self) -> list[str]:
+        """What the keys are called in sealed secrets, the present one first."""
+        return list(self._keys)
 
     def seal(self, secret: str, purpose: str) -> str:
         """A secret as it may be kept. Only with the same `purpose` can it be opened again: what it belongs to, by kind and id."""
@@ -69,7 +78,7 @@ class Vault:
         """The secret that was sealed; raises `SecretUnreadable`, which quotes nothing of it."""
         version, _, rest = sealed.partition(":")
         key_id, _, text = rest.partition(":")
-        key = self._keys.get(key_id)
+        key = self._keys.get(key_id) or self._read_again().get(key_id)
         if version != _VERSION or key is None:
             raise SecretUnreadable("it was encrypted with a key that this process does not have")
         try:
@@ -93,7 +102,43 @@ class Vault:
 
     def stale(self, sealed: str) -> bool:
         """Whether a sealed secret should be sealed again: another key than the present one was used."""
-        return not sealed.startswith(f"{_VERSION}:{self._current.id}:")
+        return key_of(sealed) != self._current.id
+
+    def _take(self, keys: Sequence[str]) -> None:
+        derived = [_derive(text) for text in keys]
+        self._current, self._keys = derived[0], {key.id: key for key in derived}
+
+    def _read_again(self) -> dict[str, _Key]:
+        try:
+            keys = _lines(self._file.read_text(encoding="utf-8")) if self._file else []
+        except (OSError, UnicodeDecodeError):
+            keys = []
+        if keys:
+            self._take(keys)
+        return self._keys
+
+
+def key_of(sealed: str) -> str:
+    """What the key is called that a secret was sealed with."""
+    return sealed.split(":", 2)[1] if sealed.count(":") >= 2 else ""
+
+
+def put_new_key(file: Path) -> str:
+    """Make a new key and put it in front of those in a file, at once and readable by its owner alone; what the key is called.
+
+    Raises `OSError`. Those before stay in the file: they open what they have sealed, and vouch for what they have signed.
+    """
+    key = secrets.token_urlsafe(48)
+    draft = file.with_name(f"{file.name}.{secrets.token_hex(8)}")
+    try:
+        with os.fdopen(os.open(draft, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600), "w", encoding="utf-8") as out:
+            out.write("\n".join([key, *_lines(file.read_text(encoding="utf-8"))]) + "\n")
+            out.flush()
+            os.fsync(out.fileno())
+        draft.replace(file)
+    finally:
+        draft.unlink(missing_ok=True)
+    return _derive(key).id
 
 
 def signature_holds(public_key: str, signature: str, statement: bytes) -> bool:
@@ -105,10 +150,17 @@ def signature_holds(public_key: str, signature: str, statement: bytes) -> bool:
     return True
 
 
-def open_vault(key: str | None, data_dir: Path) -> Vault:
-    """The vault of a process: of the key that its settings name, else of the one in the data folder, made there if there is none."""
+def open_vault(key: str | None, data_dir: Path, file: Path | None = None) -> Vault:
+    """The vault of a process: of the key that its settings name, else of the one in the data folder, made there if there is none.
+
+    `file`: where the settings have the key from, if it is a file.
+    """
     text = key if key is not None else _own_key(data_dir / FILE)
-    return Vault([line.strip() for line in text.splitlines() if line.strip()])
+    return Vault(_lines(text), file if key is not None else data_dir / FILE)
+
+
+def _lines(text: str) -> list[str]:
+    return [line.strip() for line in text.splitlines() if line.strip()]
 
 
 def _derive(text: str) -> _Key:

@@ -160,9 +160,10 @@ class ScimServer:
                 for name, value in headers.items():
                     self.send_header(name, value)
                 self.send_header("Content-Length", str(len(body) if reply.promise is None else reply.promise))
+                self.send_header("Connection", "close")  # or the next test's server, on the same port, would be answered for by this one
                 self.end_headers()
                 self.wfile.write(body)
-                self.close_connection = reply.promise is not None
+                self.close_connection = True
 
             def log_message(self, *_: Any) -> None:
                 pass

@@ -12,10 +12,11 @@
 `verify`                              whether the history is still what it was, straight in the database
 `why`                                 why something happened to somebody, and what would have changed it
 `token`                               access tokens, straight in the database
+`keys`                                the keys that secrets are encrypted with, in their file and the database
 `demo`                                a made-up company on a server of its own, to look at
 ====================================  ======================================================================================
 
-All but `serve`, `worker`, `health`, `verify`, `token` and `demo` are clients of the HTTP API and can do nothing that a script of your own could not do. How they end is
+All but `serve`, `worker`, `health`, `verify`, `token`, `keys` and `demo` are clients of the HTTP API and can do nothing that a script of your own could not do. How they end is
 in `exits`; what they print is made harmless by `terminal`.
 """
 
@@ -26,7 +27,7 @@ from typing import Annotated
 
 import typer
 
-from mastering.cli import imports, people, proof, tokens
+from mastering.cli import imports, keys, people, proof, tokens
 from mastering.cli.exits import Exit, Stop
 from mastering.cli.reconcile import reconcile
 from mastering.cli.serve import serve
@@ -62,6 +63,7 @@ _app.command("why")(why)
 _app.command("checkpoint")(proof.checkpoint)
 _app.command("verify")(proof.verify)
 _app.add_typer(tokens.commands, name="token")
+_app.add_typer(keys.commands, name="keys")
 
 
 @_app.command("demo")

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+from collections import Counter
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
@@ -13,7 +14,7 @@ from sqlalchemy import Engine
 from sqlalchemy.engine import make_url
 from sqlalchemy.exc import DBAPIError
 
-from mastering import tokens
+from mastering import keys, tokens
 from mastering.catalog import apps
 from mastering.checkpoints import kept_from
 from mastering.cli.exits import Exit, Stop
@@ -59,10 +60,32 @@ class Database:
         with ExitStack() as files, reading(self.engine) as session:
             return verify(session, self._vault(), [kept_from(_lines(files, file)) for file in kept])
 
+    def key_ids(self) -> list[str]:
+        """What the keys of the key file are called, the present one first."""
+        vault = self._vault()
+        return vault.key_ids if vault else []
+
+    def key_usage(self) -> Counter[str]:
+        """How many secrets each key has sealed."""
+        return keys.usage(self.engine)
+
+    def rotate_keys(self) -> tuple[str, dict[str, list[str]]]:
+        """Put a new key in front, and seal everything again; what it is called, and what could not be read. Raises `Stop`."""
+        file = self.settings.secret_key_file or self.settings.data_dir / KEY_FILE
+        if self.settings.secret_key is not None and self.settings.secret_key_file is None:
+            raise Stop(
+                Exit.BAD_INPUT,
+                "MASTERING_SECRET_KEY holds the key itself: put a new one on a line of its own before it, and start the server again",
+            )
+        try:
+            return keys.rotate(self.engine, file)
+        except OSError as fault:
+            raise Stop(Exit.BAD_INPUT, f"The key file {file} cannot be written: {fault.strerror}") from fault
+
     def _vault(self) -> Vault | None:
         """The keys that the server signs with, if they are where the settings say; none is made."""
         there = self.settings.secret_key is not None or (self.settings.data_dir / KEY_FILE).is_file()
-        return open_vault(self.settings.secret_key, self.settings.data_dir) if there else None
+        return open_vault(self.settings.secret_key, self.settings.data_dir, self.settings.secret_key_file) if there else None
 
     def create(self, name: str, role: str, wanted: Sequence[str]) -> tokens.Issued:
         """A new token; apps are named by id or label. Raises `Invalid` or `Stop`."""

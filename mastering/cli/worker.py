@@ -89,7 +89,7 @@ def _work(settings: Settings) -> None:
             if engine.dialect.name == "sqlite":
                 recover(engine)
                 deliveries.recover(engine)
-            vault = open_vault(settings.secret_key, settings.data_dir)
+            vault = open_vault(settings.secret_key, settings.data_dir, settings.secret_key_file)
             working, ticker = Worker(engine, HookCaller(vault, door), settings.lease), Ticker(engine, vault=vault)
             peers = Peers(engine, vault, door)
             deliverer = deliveries.Deliverer(engine, peers.open, vault, settings.lease)

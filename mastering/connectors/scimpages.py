@@ -16,7 +16,7 @@ from dataclasses import dataclass
 from time import monotonic
 from typing import Any
 
-from mastering.connectors.peerfaults import CredentialsRefused, NotThere, NotTrusted, PeerFailed, Refused, Temporary, Unusable
+from mastering.connectors.peerfaults import NotThere, NotTrusted, PeerFailed, Refused, Temporary, Unusable
 from mastering.connectors.scimpeer import Peer
 
 COUNT = 100
@@ -99,7 +99,9 @@ class UserPages:
                 return page
             if again:
                 break
-        raise ReadingFailed(f"after {received} of {page.total} users it sent some a second time: it changed meanwhile, or its pages repeat")
+        raise ReadingFailed(
+            f"after {received} of {page.total} users it sent some of them twice: they changed meanwhile, or its pages repeat"
+        )
 
     def _look(self, received: int) -> None:
         """Nothing must be behind the last page: a server that counts only its first page would make leavers of all the others."""
@@ -153,7 +155,7 @@ class UserPages:
 
 
 def _is_about_the_call(fault: PeerFailed) -> bool:
-    return isinstance(fault, Refused | NotThere) and not isinstance(fault, CredentialsRefused)
+    return isinstance(fault, Refused | NotThere)
 
 
 def _identity(resource: Resource) -> str | None:

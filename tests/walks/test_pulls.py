@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import threading
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from datetime import timedelta
+from itertools import count
 from typing import Any
 
 import pytest
@@ -14,7 +15,7 @@ from mastering.clock import now, wire
 from mastering.connections import Peers
 from mastering.connectors.outbound import Door
 from mastering.errors import Invalid
-from mastering.imports import pulling, runs
+from mastering.imports import runs
 from mastering.imports.puller import Puller
 from mastering.imports.pulling import start_pull
 from mastering.rules.lifecycle import Status
@@ -145,8 +146,8 @@ def test_a_reading_that_does_not_come_to_its_end_changes_nothing_and_says_why(pu
     run = pulled.pull()
     assert (run.status, run.pull, run.sealed) == ("FAILED", None, None)
     assert run.error == (
-        "The app's users could not be read: after 1 of 3 users it sent some a second time: "
-        "it changed meanwhile, or its pages repeat; nothing was changed"
+        "The app's users could not be read: after 1 of 3 users it sent some of them twice: "
+        "they changed meanwhile, or its pages repeat; nothing was changed"
     )
     assert pulled.world.user_of(pulled.app_id, "id-ada").status is Status.ACTIVE
     pulled.server.behaves = lambda _: None
@@ -232,9 +233,9 @@ def test_who_takes_a_pull_over_begins_at_the_first_page(pulled: Pulled, monkeypa
     monkeypatch.setattr("mastering.imports.spool.LINES_PER_CHUNK", 100)
     pulled.server.users = [user(f"u{number:03}") for number in range(150)]
 
+    run_id = pulled.order()
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(pulling, "_stay", dying_after(2))
-        run_id = pulled.order()
+        patch.setattr(peer := pulled.peers.open(pulled.app_id), "get", dying_at(2, peer.get))
         with pytest.raises(SystemExit):
             pulled.puller.turn()
     run = pulled.world.run(run_id)
@@ -249,15 +250,16 @@ def test_who_takes_a_pull_over_begins_at_the_first_page(pulled: Pulled, monkeypa
     assert (run.status, run.records, run.situations, run.takeovers) == ("COMPLETED", 120, '{"UNMATCHED":120}', 1)
 
 
-def dying_after(calls: int) -> Any:
-    """In place of a sign of life: the process ends at its nth."""
-    left = iter(range(calls))
+def dying_at(call: int, get: Callable[..., Any]) -> Callable[..., Any]:
+    """In place of a peer's reading: the process ends at its nth."""
+    calls = count(1)
 
-    def stay(*_: Any) -> None:
-        if next(left) == calls - 1:
+    def dies(*asked: Any, **options: Any) -> Any:
+        if next(calls) == call:
             raise SystemExit
+        return get(*asked, **options)
 
-    return stay
+    return dies
 
 
 def chunks(world: World, run_id: str) -> int:
@@ -454,8 +456,8 @@ def test_a_mapping_a_username_and_matching_read_scim_paths(pulled: Pulled) -> No
             "ada",
             emails=[{"value": "ada@home.example", "type": "home"}, {"value": "ada@work.example", "type": "work"}],
             roles=[{"value": "countess"}],
-            **extension,
         )
+        | extension
     ]
     pulled.map(
         email='appuser["emails[type eq ""work""].value"]',
