@@ -23,7 +23,8 @@ from mastering.clock import now, wire
 from mastering.rules.decision import Situation
 from mastering.rules.lifecycle import Status
 from mastering.rules.runs import RunStatus
-from mastering.store import figures
+from mastering.rules.tasks import OPEN, TaskStatus
+from mastering.store import figures, outbound
 from mastering.store.engine import reading
 
 _log = structlog.get_logger("mastering.api")
@@ -76,6 +77,7 @@ class _Figures(Collector):
             users, runs, records = figures.users_by_status(session), figures.runs_by_status(session), figures.records_by_situation(session)
             held, waiting, takeovers = figures.held_users(session), figures.waiting(session), figures.takeovers(session)
             queue = figures.queue(session, wire(at))
+            outgoing, stopped = outbound.counts(session), outbound.stopped_apps(session)
         age = (at - datetime.fromisoformat(queue.oldest)).total_seconds() if queue.oldest else 0.0
         yield _by("status", "mastering_users", "Users by status.", {each.value: users.get(each.value, 0) for each in Status})
         yield GaugeMetricFamily("mastering_held_users", "Users under an admin's hold.", value=held)
@@ -89,11 +91,27 @@ class _Figures(Collector):
         yield GaugeMetricFamily(
             "mastering_history_lag_rows", "Rows of plans being applied that history does not tell yet.", value=queue.unapplied
         )
+        yield from _outgoing(outgoing, stopped, at)
         yield CounterMetricFamily("mastering_lease_takeovers", "Runs taken over from workers that did not stir.", value=takeovers)
 
     def describe(self) -> Iterator[Metric]:
         """Nothing beforehand: the database is asked when the figures are."""
         return iter(())
+
+
+def _outgoing(counts: dict[str, outbound.Counts], stopped: set[str], at: datetime) -> Iterator[Metric]:
+    """What waits to go out, app by app; apps for which nothing waits and that are not paused are left out."""
+    tasks = GaugeMetricFamily("mastering_provisioning_tasks", "Tasks that wait for an app, or are dead.", labels=["app", "status"])
+    age = GaugeMetricFamily("mastering_provisioning_age_seconds", "How long the first task of an app has waited.", labels=["app"])
+    paused = GaugeMetricFamily("mastering_provisioning_paused", "Whether an app's queue is paused.", labels=["app"])
+    for app_id, told in counts.items():
+        for status in (*sorted(OPEN), TaskStatus.DEAD):
+            tasks.add_metric([app_id, status.value], told.by_status.get(status, 0))
+        waited = (at - datetime.fromisoformat(told.oldest)).total_seconds() if told.oldest else 0.0
+        age.add_metric([app_id], max(waited, 0.0))
+    for app_id in sorted(counts.keys() | stopped):
+        paused.add_metric([app_id], app_id in stopped)
+    return iter((tasks, age, paused))
 
 
 def _by(

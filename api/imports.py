@@ -414,15 +414,18 @@ def _patience(prefer: str | None) -> float:
 async def _await_end(engine: Engine, run_id: str, patience: float) -> Run:
     pause = _POLL
     with anyio.move_on_after(patience):
-        while patience and await run_sync(_status, engine, run_id) not in _RESTS:
+        while patience and not await run_sync(_rests, engine, run_id):
             await anyio.sleep(pause)
             pause = min(pause * 1.2, _SELDOM)
     return await run_sync(_view, engine, run_id)
 
 
-def _status(engine: Engine, run_id: str) -> RunStatus:
+def _rests(engine: Engine, run_id: str) -> bool:
+    """Whether nothing will come of a run before somebody decides: about it, or about the held run that it waits for."""
     with reading(engine) as session:
-        return runs.get(session, run_id).status
+        run = runs.get(session, run_id)
+        blocker = run_store.blocker(session, run)
+        return run.status in _RESTS or (blocker is not None and runs.get(session, blocker).status is RunStatus.HELD)
 
 
 def _view(engine: Engine, run_id: str) -> Run:

@@ -80,9 +80,7 @@ def assign(
         if not known:
             account.profile = normalise(dict(profile or {}))
             ledger.enlist(account)
-        ledger.link(account, user, BY_HAND, "account.assign")
-        if not known:
-            account.seen_active = False
+        ledger.link(account, user, BY_HAND, "account.assign", shown=known)
         settle(ledger, user, now, remapped=True)
     return account
 

@@ -234,6 +234,7 @@ class Ledger:
         self._touched.pop(user.id, None)
         for account in user.links:
             self._touched.pop(account.id, None)
+        self.session.execute(delete(tables.Finding).where(col(tables.Finding.user_id) == user.id))
         self.session.execute(delete(tables.AppUser).where(col(tables.AppUser.user_id) == user.id))
         self.session.execute(delete(tables.User).where(col(tables.User.id) == user.id))
         del self.users[user.id]
@@ -250,13 +251,16 @@ class Ledger:
         """Have an account written whose bookkeeping changed (its digest, its last run) and nothing that history tells."""
         self._touched[account.id] = account
 
-    def link(self, account: Account, user: User, why: Why, kind: str = "account.link") -> None:
-        """Link an account to a user; who had its place is released first (SPEC §6). Links again what had been released."""
+    def link(self, account: Account, user: User, why: Why, kind: str = "account.link", *, shown: bool = True) -> None:
+        """Link an account to a user; who had its place is released first (SPEC §6). Links again what had been released.
+
+        `shown`: an import has shown it, so that an active one counts as seen active.
+        """
         for other in user.links:
             if other.app_id == account.app_id and other.id != account.id and not other.released:
                 self.release(other, user, why, "account.replaced")
         again = account.user_id == user.id and account.released
-        self._attach(account, user, why)
+        self._attach(account, user, why, shown=shown)
         self._user_event(user, kind, why, {}, {}, account)
         self._outgoing.linked(account, user, again=again)
 
@@ -337,7 +341,7 @@ class Ledger:
 
     # -- inside -------------------------------------------------------------------------------------------------------
 
-    def _attach(self, account: Account, user: User, why: Why) -> None:
+    def _attach(self, account: Account, user: User, why: Why, *, shown: bool = True) -> None:
         """Make an account this user's, waiting and ignored no more; who had it before is told."""
         former = self.users.get(account.user_id) if account.user_id and account.user_id != user.id else None
         if former is not None:
@@ -345,7 +349,7 @@ class Ledger:
             self._user_event(former, "account.taken", why, {}, {}, account)
         account.user_id = user.id
         account.released = account.ignored = False
-        account.seen_active = account.seen_active or account.account.value == "ACTIVE"
+        account.seen_active = account.seen_active or (shown and account.account.value == "ACTIVE")
         account.ways = () if account.situation is not None else None
         account.situation = account.reason = None
         account.candidates = ()
@@ -404,6 +408,7 @@ def _salts() -> Iterator[str]:
 
 
 def _account_document(account: Account) -> dict[str, Any]:
+    standing = {"unheeded": account.unheeded, "unheededReason": account.unheeded_reason} if account.unheeded is not None else {}
     return {
         "id": account.id,
         "appId": account.app_id,
@@ -412,6 +417,8 @@ def _account_document(account: Account) -> dict[str, Any]:
         "released": account.released,
         "ignored": account.ignored,
         "situation": account.situation,
+        "seenActive": account.seen_active,
+        **standing,
     }
 
 

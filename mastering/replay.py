@@ -3,8 +3,9 @@
 `replay` is a fold: each event changes what the ones before it left. Nothing else is read, so that what it gives is what the history says;
 a test compares it with what the database says. Up to an instant it gives the user as of then.
 
-Of the user's accounts the events tell what concerns the user: which app, whose external id, what state, released or not. Their app
-profiles are the apps' own and not part of the user.
+Of the user's accounts the events tell what concerns the user: which app, whose external id, what state, released or not, whether an import
+has shown it active, and which word of it stands unheeded. Their app profiles are the apps' own and not part of the user. Events of the first
+versions do not say whether an account had been seen active: one that is active counts as seen, and has been seen from then on.
 """
 
 from __future__ import annotations
@@ -77,6 +78,7 @@ def _move(user: User, at: str, body: Mapping[str, Any]) -> None:
 
 
 def _see_account(user: User, event: HistoryEvent, told: Mapping[str, Any], values: Mapping[str, Any]) -> None:
+    before = next((account for account in user.links if account.id == told["id"]), None)
     user.links = [account for account in user.links if account.id != told["id"]]
     if event.type in _PARTED:
         return
@@ -93,5 +95,8 @@ def _see_account(user: User, event: HistoryEvent, told: Mapping[str, Any], value
             released=told["released"],
             ignored=told["ignored"],
             situation=told["situation"],
+            seen_active=told.get("seenActive", told["account"] == AccountState.ACTIVE or (before is not None and before.seen_active)),
+            unheeded=told.get("unheeded"),
+            unheeded_reason=told.get("unheededReason"),
         )
     )

@@ -6,10 +6,12 @@ clock decide: the first text of a fresh clone waits for a table of all character
 
 import os
 from collections.abc import Iterator
+from weakref import WeakSet
 
 import freezegun
 import pytest
 from hypothesis import HealthCheck, settings
+from sqlalchemy import Connection, Engine, event
 
 from mastering.store.engine import open_database
 from tests.postgres import Databases, Postgres, engine_url
@@ -22,6 +24,28 @@ settings.load_profile("ci" if os.environ.get("CI") else "here")
 
 # Okta's SDK loads its models when they are first looked at, which freezing does; made of a frozen clock's classes they would not work.
 freezegun.configure(extend_ignore_list=["okta"])
+
+
+_engines: list[Engine] = []
+_seen: WeakSet[Engine] = WeakSet()
+
+
+@event.listens_for(Engine, "engine_connect")
+def _note_engine(connection: Connection) -> None:
+    if connection.engine not in _seen:
+        _seen.add(connection.engine)
+        _engines.append(connection.engine)
+
+
+@pytest.fixture(autouse=True)
+def no_connection_is_left_open() -> Iterator[None]:
+    """Close the connections of every database that a test was the first to use: Python 3.13 tells of those that are forgotten.
+
+    That of a whole session may be among them; it opens others when it is asked again.
+    """
+    yield
+    while _engines:
+        _engines.pop().dispose()
 
 
 @pytest.fixture(scope="session")

@@ -11,6 +11,7 @@
 `export`, `checkpoint`                the whole history as a file, and a signed statement of what it is
 `verify`                              whether the history is still what it was, straight in the database
 `why`                                 why something happened to somebody, and what would have changed it
+`tasks`                               what waits to go out to an app, and trying again what is dead
 `token`                               access tokens, straight in the database
 `keys`                                the keys that secrets are encrypted with, in their file and the database
 `demo`                                a made-up company on a server of its own, to look at
@@ -31,6 +32,7 @@ from mastering.cli import imports, keys, people, proof, tokens
 from mastering.cli.exits import Exit, Stop
 from mastering.cli.reconcile import reconcile
 from mastering.cli.serve import serve
+from mastering.cli.tasks import tasks
 from mastering.cli.terminal import tell
 from mastering.cli.why import why
 from mastering.cli.worker import health, worker
@@ -58,6 +60,7 @@ _app.command("history")(people.history)
 _app.command("erase")(people.erase)
 _app.command("review")(people.review)
 _app.command("apps")(people.apps)
+_app.command("tasks")(tasks)
 _app.command("export")(proof.export)
 _app.command("why")(why)
 _app.command("checkpoint")(proof.checkpoint)

@@ -107,6 +107,35 @@ class App(Struct):
     status: str
 
 
+class Outgoing(Struct, rename="camel"):
+    """What waits to go out to an app."""
+
+    waiting: int
+    delivering: int
+    dead: int
+    paused: str | None
+    reason: str | None
+
+
+class ProvisioningTask(Struct, rename="camel"):
+    """One thing to tell an app."""
+
+    id: str
+    user_id: str
+    kind: str
+    status: str
+    attempts: int
+    next_attempt: str | None
+    error: str | None
+    created: str
+
+
+class Retried(Struct):
+    """How many tasks are tried again."""
+
+    retried: int
+
+
 class Master(Struct, rename="camel"):
     """A ranked master; rank 1 is the highest."""
 

@@ -78,7 +78,9 @@ class Again:
         fresh = self._fresh(seq, planned) if self._concerns(seq, planned) else planned
         told = _told(fresh)
         if fresh is not None and fresh is not planned:
-            fresh = _no_more(planned, fresh)
+            more, fresh = fresh, _no_more(planned, fresh)
+            if fresh is not None and fresh.decision.action is not more.decision.action:
+                told += ", which was not planned: it waits"
         if fresh is not None and not self._has_login(fresh):
             fresh = give_up(replace(fresh, effect=fresh.effect.copy()), Lost.login_taken)
             told = _told(fresh)

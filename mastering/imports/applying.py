@@ -113,10 +113,13 @@ def _write_account(ledger: Ledger, account: Account, change: Change, run_id: str
     if "digest" in effect:
         digest = effect["digest"]
         account.digest = bytes.fromhex(digest) if digest else None
+    standing = (account.unheeded, account.unheeded_reason, account.seen_active)
     if "unheeded" in effect:
         account.unheeded, account.unheeded_reason = effect["unheeded"] or (None, None)
     if account.account is AccountState.ACTIVE and account.user_id is not None:
         account.seen_active = True
+    if (account.unheeded, account.unheeded_reason, account.seen_active) != standing:
+        kind = kind or "account.word"
     account.last_run_id, account.last_updated = run_id, ledger.at
     ledger.touch(account)
     return kind

@@ -16,6 +16,8 @@ from mastering.connectors.lines import Line, decode_unusable, leading_external_i
 from mastering.rules.record import MARK, Record, Unusable, external_id_of, mark_of
 from mastering.store.documents import canonical
 
+_NO_MEMBER = "Object contains unknown field `"
+"""How the decoder begins what it says of a member that it does not know; the name follows."""
 _TWICE = "duplicate_external_id"
 _NO_MARK = bytes(MARK)
 """Of a line that has to be read."""
@@ -26,7 +28,7 @@ class _Head(msgspec.Struct):
     active: Any = UNSET  # left out is not null
 
 
-class _Body(_Head):
+class _Body(_Head, forbid_unknown_fields=True):
     profile: Any = msgspec.field(default_factory=dict)
 
 
@@ -87,7 +89,11 @@ def decode(line: Line) -> Record | Unusable:
     except UnicodeDecodeError:
         return _unusable(line, "not_utf8", "the line is not UTF-8 text")
     except msgspec.DecodeError as error:
-        return _unusable(line, "not_json", str(error))
+        told, _, name = str(error).partition(_NO_MEMBER)
+        if told or not name:
+            return _unusable(line, "not_json", str(error))
+        detail = f"{name.partition('`')[0]}: is no member of a record, which has externalId, active and profile"
+        return _unusable(line, "unknown_member", detail)
     external_id = external_id_of(body.externalId)
     if external_id is None:
         return _unusable(line, "no_external_id", "externalId: must be a text of 1 to 512 characters, or an integer")

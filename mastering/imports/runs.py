@@ -114,6 +114,7 @@ def enqueue(session: Session, actor: Actor, now: datetime, run: tables.ImportRun
     app.arrivals += 1
     run.arrival, run.records, run.sealed, run.lease_until = app.arrivals, count, wire(now), None
     run.status = next_run_status(run.status, RunTrigger.seal)
+    tell(session, app, actor, now, run.id, "import.sealed", {"records": count})
     if takes_over:
         _supersede(session, app, actor, now, run)
     session.add_all([run, app])

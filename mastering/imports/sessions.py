@@ -123,8 +123,7 @@ def start(engine: Engine, actor: Actor, now: datetime, app_id: str, session_id: 
             told = "nothing has been loaded; use bulk-upsert or bulk-delete first"
             raise WrongState(f"Session={run.id} should be in IN_PROGRESS status in order to be processed", f"session: {told}")
         runs.importable(session, app_id, lock=True)
-        app = runs.enqueue(session, actor, now, run, run.records)
-        runs.tell(session, app, actor, now, run.id, "import.sealed", {"records": run.records})
+        runs.enqueue(session, actor, now, run, run.records)
         return _view(session, now, run)
 
 

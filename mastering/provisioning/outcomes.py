@@ -27,7 +27,7 @@ from mastering.provisioning.calls import Made, Told
 from mastering.provisioning.jobs import Impossible, Overtaken
 from mastering.rules.people import Account
 from mastering.rules.record import AccountState, external_id_of, merge
-from mastering.rules.tasks import TaskKind, TaskStatus, TaskTrigger, after_failure, next_task_status, pause
+from mastering.rules.tasks import ENDED, TaskKind, TaskStatus, TaskTrigger, after_failure, next_task_status, pause
 from mastering.store import outbound as store
 from mastering.store import people, tables
 from mastering.store.documents import canonical
@@ -101,6 +101,7 @@ def record(engine: Engine, owner: str, now: datetime, results: Sequence[Result])
         store.supersede_dead(session, _made_good(held.values()), ledger.at)
         for app_id, scim_ids in told.items():
             store.keep_links(session, app_id, scim_ids, ledger.at)
+        store.forget_links(session, _nobodys(ledger, held.values()))
         _look_after_apps(ledger, now, [result for result in results if result.seq in held])
         ledger.flush()
 
@@ -108,6 +109,12 @@ def record(engine: Engine, owner: str, now: datetime, results: Sequence[Result])
 def _made_good(tasks: Collection[OutboundTask]) -> set[str]:
     """The accounts of which by now the app has been told what there is to tell."""
     return {task.account_id for task in tasks if task.status is TaskStatus.DONE and task.kind is not TaskKind.PASSWORD}
+
+
+def _nobodys(ledger: Ledger, tasks: Collection[OutboundTask]) -> set[str]:
+    """The accounts of people who are deleted here, once nothing more is to be told of them."""
+    ended = {task.account_id for task in tasks if task.status in ENDED and task.account_id not in ledger.accounts}
+    return ended - {task.account_id for task in store.unsettled(ledger.session, ended)}
 
 
 def _write(ledger: Ledger, task: OutboundTask, outcome: Outcome, now: datetime) -> None:
@@ -191,13 +198,12 @@ def _tell(ledger: Ledger, task: OutboundTask, told: Told) -> None:
 
 
 def _know_by(ledger: Ledger, account: Account, told: Told) -> None:
-    """Take the key over by which the next import will know the account, where it is nobody else's."""
-    if told.resource is None or account.last_run_id is not None:
+    """Take over the key by which the next pull will know the account, its SCIM id, where it is nobody else's."""
+    key = external_id_of(told.scim_id)
+    if key is None or key == account.external_id or account.last_run_id is not None:
         return
-    key = external_id_of(read_user(told.resource).external_id)
-    if key is None or key == account.external_id or people.accounts_of_app(ledger.session, account.app_id, [key]):
-        return
-    account.external_id = key
+    if not people.accounts_of_app(ledger.session, account.app_id, [key]):
+        account.external_id = key
 
 
 def _tell_app(ledger: Ledger, task: OutboundTask, told: Told) -> None:
@@ -205,7 +211,6 @@ def _tell_app(ledger: Ledger, task: OutboundTask, told: Told) -> None:
     app = ledger.session.get_one(tables.App, task.app_id, with_for_update=LOCKED)
     ledger.note(app, _EVENTS[told.made], {"task": task.id, "kind": task.kind, "userId": task.user_id})
     ledger.session.add(app)
-    store.forget_links(ledger.session, [task.account_id])
 
 
 # -- the app as a whole -------------------------------------------------------------------------------------------------------

@@ -98,8 +98,13 @@ def last_event(session: Session) -> int:
 
 
 def others_acted(session: Session, run_id: str, since: int) -> bool:
-    """Whether anybody but this run has changed anything since that position: every change leaves an event."""
-    return session.execute(select(1).where(_by_others(run_id, since)).limit(1)).first() is not None
+    """Whether anybody but this run has changed anything since that position: every change leaves an event. What others' runs are at is none."""
+    return session.execute(select(1).where(_by_others(run_id, since), ~_of_no_concern()).limit(1)).first() is not None
+
+
+def _of_no_concern() -> ColumnElement[bool]:
+    """Of an event, that no row of any plan was decided on what it tells."""
+    return or_(*(col(tables.HistoryEvent.type).startswith(kind) for kind in ("import.", "token.", "hook.", "provisioning.")))
 
 
 def _by_others(run_id: str, since: int) -> ColumnElement[bool]:
@@ -118,8 +123,7 @@ def options_changed(session: Session, run_id: str, since: int) -> bool:
     """Whether anybody has changed what concerns everyone since that position: an app, its policy or mapping, the ranking, the org's options."""
     event = tables.HistoryEvent
     everyones = col(event.subject).in_(select(col(tables.App.id))) | col(event.subject).in_(select(col(tables.Org.id)))
-    of_no_concern = or_(*(col(event.type).startswith(kind) for kind in ("import.", "token.", "hook.", "provisioning.")))
-    return session.execute(select(1).where(everyones, _by_others(run_id, since), ~of_no_concern).limit(1)).first() is not None
+    return session.execute(select(1).where(everyones, _by_others(run_id, since), ~_of_no_concern()).limit(1)).first() is not None
 
 
 # -- finding people -------------------------------------------------------------------------------------------------

@@ -393,3 +393,9 @@ def test_a_newer_snapshot_takes_the_held_ones_place(service: Service) -> None:
     assert newer["status"] == "COMPLETED"
     before = service.get(f"/imports/{run['id']}")
     assert (before["status"], before["supersededBy"]) == ("SUPERSEDED", newer["id"])
+
+
+def test_who_waits_for_a_run_behind_a_held_one_is_answered_at_once(service: Service) -> None:
+    app_id, run = held(service)
+    answer = start(service, app_id, lines(PEOPLE[0]), wait="wait=600", mode="INCREMENTAL")
+    assert (answer.status_code, answer.json()["status"], answer.json()["blockedBy"]) == (202, "QUEUED", run["id"])

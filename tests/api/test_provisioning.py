@@ -85,7 +85,7 @@ def test_an_account_goes_from_syncing_to_synchronized(service: Service, peer: Sc
     deliver(service)
     shown = service.get(f"/apps/{app}/users/{ann}")
     told = shown["_embedded"]["provisioning"]
-    assert (shown["syncState"], shown["externalId"], shown["status"]) == ("SYNCHRONIZED", ann, "ACTIVE")
+    assert (shown["syncState"], shown["externalId"], shown["status"]) == ("SYNCHRONIZED", "u-1", "ACTIVE")
     assert (told["waiting"], told["error"], told["scimId"]) == (0, None, "u-1")
     (task,) = service.get(f"/apps/{app}/provisioning-tasks")
     assert (task["kind"], task["status"], task["userId"], task["nextAttempt"]) == ("CREATE", "DONE", ann, None)
@@ -104,6 +104,9 @@ def test_dead_tasks_are_listed_and_retried_singly_and_all(service: Service, peer
     assert [task["userId"] for task in page.json()] == people[:2]
     assert 'rel="next"' in page.headers["link"]
     assert service.get(f"/apps/{app}/provisioning-queue")["dead"] == 3
+    figures = service.ask("GET", "/metrics").text
+    assert f'mastering_provisioning_tasks{{app="{app}",status="DEAD"}} 3.0' in figures
+    assert f'mastering_provisioning_paused{{app="{app}"}} 0.0' in figures
     assert service.get(f"/apps/{app}/users/{people[0]}")["syncState"] == "ERROR"
     first = page.json()[0]["id"]
     assert service.post(f"/apps/{app}/provisioning-tasks/{first}/lifecycle/retry")["status"] == "PENDING"

@@ -95,5 +95,5 @@ def test_the_same_key_pulls_once(service: Service, peer: ScimServer, app_id: str
 def test_a_pull_is_told_in_the_apps_history(service: Service, app_id: str) -> None:
     run = pull(service, app_id)
     told = [event for event in service.events(app_id) if event["type"].startswith("import.")]
-    assert [event["type"] for event in told] == ["import.start", "import.planned", "import.completed"]
+    assert [event["type"] for event in told] == ["import.start", "import.sealed", "import.planned", "import.completed"]
     assert (told[0]["source"], told[0]["run"]["id"]) == ("PULL", run["id"])

@@ -59,7 +59,8 @@ def _told(user: User) -> tuple[object, ...]:
 
 
 def _account(account: Account) -> tuple[object, ...]:
-    return (account.id, account.app_id, account.external_id, account.account.value, account.released, account.ignored)
+    place = (account.id, account.app_id, account.external_id, account.account.value, account.released, account.ignored)
+    return (*place, account.seen_active, account.unheeded or "", account.unheeded_reason or "")
 
 
 def _runs_have_ended(session: Session) -> None:

@@ -3,23 +3,27 @@
 from __future__ import annotations
 
 import json
+import os
 import shutil
 import signal
 import socket
 import subprocess
 import sys
+import tempfile
 from collections.abc import Iterator
+from contextlib import suppress
 from pathlib import Path
 
+import psycopg
 import pytest
-from sqlalchemy import select
+from sqlalchemy import make_url, select
 from sqlmodel import col
 
 from mastering.store import tables
 from mastering.store.engine import open_database, reading
-from tests.faults.conftest import ACTIONS, AFTER, Place
+from tests.faults.conftest import ACTIONS, AFTER, Place, Template
 from tests.faults.processes import PATIENCE, ROOT, TOKEN
-from tests.postgres import engine_url
+from tests.postgres import Databases, engine_url
 from tests.walks.imports_world import person
 
 
@@ -87,6 +91,58 @@ def test_a_full_disk_stops_a_run_until_there_is_room_and_loses_nothing(place: Pl
         assert (told.status_code, told.json()["errorCode"]) == (503, "E0000009")
         assert server.http.get("/users", params={"limit": 1}).status_code == 200
         subprocess.run(["mount", "-o", "remount,size=200m", str(small_disk)], check=True)
+        run = server.await_run(here.app)
+        assert run["status"] == "COMPLETED"
+        assert run["actions"] == {**ACTIONS, "create": ACTIONS["create"] + 2_000}
+        here.check()
+    finally:
+        here.close()
+
+
+@pytest.fixture
+def small_tablespace(template: Template, postgres_server: Databases, tmp_path: Path) -> Iterator[tuple[Path, str]]:
+    """A file system with room for what is there and a little more, and the address of a copy of the database on it."""
+    if not str(make_url(postgres_server.address).query.get("host", "")).startswith("/"):
+        pytest.skip("the given server's disk is not here")
+    folder = Path(tempfile.mkdtemp(prefix="small-"))
+    mounted = subprocess.run(["mount", "-t", "tmpfs", "-o", "size=30m", "tmpfs", str(folder)], check=False, capture_output=True)
+    if mounted.returncode:
+        folder.rmdir()
+        pytest.skip("only root may mount a small file system")
+    shutil.chown(folder, "nobody", "nogroup")
+    name = f"small_{os.getpid()}"
+    with psycopg.connect(postgres_server.address, autocommit=True) as connection:
+        connection.execute(f"CREATE TABLESPACE {name} LOCATION '{folder}'")
+        connection.execute(f"CREATE DATABASE {name} TEMPLATE {template.name} TABLESPACE {name}")
+    try:
+        yield folder, postgres_server.url(name)
+    finally:
+        with psycopg.connect(postgres_server.address, autocommit=True) as connection:
+            connection.execute(f"DROP DATABASE {name} WITH (FORCE)")
+            connection.execute(f"DROP TABLESPACE {name}")
+        subprocess.run(["umount", "-l", str(folder)], check=True)
+        folder.rmdir()
+
+
+@pytest.mark.parametrize("kind", ["postgresql"], indirect=True)
+def test_a_full_disk_of_postgresql_stops_a_run_until_there_is_room_and_loses_nothing(
+    template: Template, small_tablespace: tuple[Path, str], tmp_path: Path, kind: str
+) -> None:
+    folder, url = small_tablespace
+    shutil.copytree(template.folder, tmp_path / "data")
+    here = Place(tmp_path / "data", template.app, url)
+    ballast = folder / "ballast"
+    server = here.start()
+    try:
+        many = [*AFTER, *(person(f"M{number}", department="x" * 200) for number in range(2_000))]
+        with suppress(OSError), ballast.open("wb") as file:  # all but what an upload needs
+            file.truncate(0)
+            file.write(bytes(max(shutil.disk_usage(folder).free - _UPLOAD, 0)))
+        assert server.send(here.app, many) is not None
+        while "the database failed" not in server.log():
+            assert server.runs(here.app)[0]["status"] not in {"COMPLETED", "FAILED"}
+        assert server.http.get("/users", params={"limit": 1}).status_code == 200
+        subprocess.run(["mount", "-o", "remount,size=200m", str(folder)], check=True)
         run = server.await_run(here.app)
         assert run["status"] == "COMPLETED"
         assert run["actions"] == {**ACTIONS, "create": ACTIONS["create"] + 2_000}

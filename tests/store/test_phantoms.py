@@ -12,8 +12,9 @@ import pytest
 from sqlalchemy import Engine, select
 from sqlmodel import col
 
-from mastering import acts, rematch, review, users
+from mastering import acts, assignments, rematch, review, users
 from mastering.clock import now
+from mastering.errors import Invalid
 from mastering.imports import applying, steps
 from mastering.ledger import Ledger
 from mastering.rules.policy import Confirmation, Matching
@@ -148,6 +149,16 @@ def test_an_act_on_a_login_is_an_act_on_who_has_it_when_it_is_carried_out(world:
     within(people, "user_id_of", swap)
     users.act(world.engine, ADMIN, now(), "jane@example.com", users.Act.suspend)
     assert (world.user(one.id).status, world.user(other.id).status) == ("ACTIVE", "SUSPENDED")
+
+
+def test_of_two_users_given_one_unknown_account_at_once_the_second_is_told_whose_it_is(world: World, within: Within) -> None:
+    app_id, one, other = world.app("Files", calm()), world.by_hand("one"), world.by_hand("other")
+    within(assignments, "_choose", lambda: assignments.assign(world.engine, ADMIN, now(), app_id, other.id, external_id="X"))
+    with pytest.raises(Invalid) as refused:
+        assignments.assign(world.engine, ADMIN, now(), app_id, one.id, external_id="X")
+    assert refused.value.causes == ("externalId: this account is another user's",)
+    assert world.user_of(app_id, "X").id == other.id
+    check(world.engine)
 
 
 def test_what_is_overtaken_again_and_again_is_given_up_with_nothing_kept(world: World, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -11,7 +11,7 @@ import pytest
 from sqlalchemy import Engine, select
 from sqlmodel import col
 
-from mastering import review, users
+from mastering import assignments, review, users
 from mastering.catalog import ranks
 from mastering.clock import now
 from mastering.errors import MasteringError, WrongState
@@ -51,6 +51,21 @@ def at_once(*acts: Callable[[], object]) -> Counter[str]:
 def test_of_several_who_create_a_user_of_one_login_one_does_and_the_others_are_told(world: World) -> None:
     outcome = at_once(*[lambda: world.by_hand("jane")] * 6)
     assert outcome == {"done": 1, "Invalid": 5}
+    check(world.engine)
+
+
+def test_of_several_users_given_one_unknown_account_one_gets_it_and_the_others_are_told(world: World) -> None:
+    app_id = world.app("Files", calm())
+    people = [world.by_hand(f"user{number}").id for number in range(4)]
+    giving = [lambda each=each: assignments.assign(world.engine, ADMIN, now(), app_id, each, external_id="X") for each in people]
+    assert at_once(*giving) == {"done": 1, "Invalid": 3}
+    check(world.engine)
+
+
+def test_one_user_given_one_account_several_times_at_once_has_one(world: World) -> None:
+    app_id, jane = world.app("Files", calm()), world.by_hand("jane")
+    assert at_once(*[lambda: assignments.assign(world.engine, ADMIN, now(), app_id, jane.id)] * 4) == {"done": 4}
+    assert len(world.user(jane.id).links) == 1
     check(world.engine)
 
 

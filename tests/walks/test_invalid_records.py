@@ -17,6 +17,7 @@ BROKEN: dict[str, dict[str, Any] | bytes] = {
     "active is null": person("E1", active=None),
     "active is a text": person("E1", active="true"),
     "active is a number": person("E1", active=1),
+    "a member that is none": {**person("E1"), "Active": False},
     "the profile is no object": {"externalId": "E1", "profile": []},
     "JSON that breaks off after the external id": b'{"externalId":"E1","active":true,"profile":{"title":',
     "half of a surrogate pair": b'{"externalId":"E1","profile":{"title":"\\ud800"}}',
@@ -252,3 +253,17 @@ def test_the_run_says_since_when_such_a_hold_has_kept_recurring(org: World) -> N
     assert "recurringSince" not in safeguard(good)
     third = org.send(hr, [person("E1"), {"profile": {}}])
     assert safeguard(third)["recurringSince"] == third.planned
+
+
+def test_a_member_that_is_none_is_named_and_the_leaver_it_meant_is_not_passed_over_in_silence(org: World) -> None:
+    hr = org.app("HR", calm())
+    org.send(hr, [person("E1")])
+    (row,) = org.changes(org.send(hr, [{**person("E1"), "Active": False}]))
+    assert (row.reason, row.detail) == ("unknown_member", "Active: is no member of a record, which has externalId, active and profile")
+
+
+def test_a_leaver_leaves_whatever_else_the_record_has(org: World) -> None:
+    hr = org.app("HR", calm())
+    org.send(hr, [person("E1")])
+    org.send(hr, [{**person("E1", active=False), "status": "gone"}])
+    assert org.user_of(hr, "E1").status == "DEACTIVATED"

@@ -44,7 +44,7 @@ def test_an_assigned_user_is_looked_up_and_created_with_a_password_nobody_knows(
     (password,) = server.passwords[created["id"]]
     assert len(password) >= 24
     account = world.account_of(app, ann.id)
-    assert (account.external_id, account.account, account.profile["department"]) == (ann.id, AccountState.ACTIVE, "Sales")
+    assert (account.external_id, account.account, account.profile["department"]) == (created["id"], AccountState.ACTIVE, "Sales")
     assert world.kinds(ann.id)[-1] == "account.push.created"
     assert world.kinds_and_statuses(app) == [("CREATE", "DONE")]
     assert world.deliver() == 0

@@ -263,6 +263,19 @@ def test_a_leaver_who_is_deleted_here_is_still_shut_out_there(world: PushWorld, 
     assert all(task.login is None for task in world.tasks(app))
 
 
+def test_of_who_was_deleted_and_told_of_no_app_s_name_is_kept(world: PushWorld, server: ScimServer) -> None:
+    app = world.target(server)
+    ann = world.by_hand("ann")
+    world.assign(app, ann.id)
+    world.deliver()
+    for _ in range(2):
+        world.remove(ann.id)
+    world.deliver()
+    assert server.named("ann@example.com")["active"] is False
+    with reading(world.engine) as session:
+        assert session.execute(select(OutboundLink)).all() == []
+
+
 def test_an_account_that_is_another_users_is_not_touched(world: PushWorld, server: ScimServer) -> None:
     app = world.target(server)
     there = server.add("ann@example.com", externalId="E1")

@@ -24,7 +24,7 @@ from mastering.store.documents import dump, load
 from mastering.store.engine import open_database
 from mastering.store.tables import AppStatus, HistoryEvent
 from mastering.users import Act
-from tests.walks.world import ADMIN, World, person
+from tests.walks.world import ADMIN, INACTIVE, World, person
 
 NAMES = ("ann", "bob")
 SYSTEM = Actor("system", "remaster", "remaster")
@@ -43,6 +43,9 @@ def as_told(user: User) -> User:
             last_updated="",
             user_id=link.user_id,
             released=link.released,
+            seen_active=link.seen_active,
+            unheeded=link.unheeded,
+            unheeded_reason=link.unheeded_reason,
             ignored=link.ignored,
             situation=link.situation,
         )
@@ -162,6 +165,20 @@ def test_an_account_whose_app_is_deleted_is_no_part_of_the_user_any_more(tmp_pat
     apps.delete(world.engine, ADMIN, world.tick(), hr)
     check(world, jane)
     assert world.see(jane).links == []
+
+
+def test_of_events_that_do_not_say_so_an_account_that_has_been_active_has_been_seen(tmp_path: Path) -> None:
+    world = World(open_database(f"sqlite:///{tmp_path}/m.db"))
+    world.app("hr", rank=1)
+    jane = world.user()
+    world.account("hr", jane, INACTIVE)
+    events = world.history(jane)
+    for event in events:
+        event.body = event.body.replace(',"seenActive":true', "")
+    rebuilt = replay(events)
+    assert rebuilt is not None
+    assert [link.seen_active for link in rebuilt.links] == [True]
+    world.engine.dispose()
 
 
 # -- what breaks a chain --------------------------------------------------------------------------------------------------

@@ -143,3 +143,12 @@ def test_a_person_who_is_deleted_takes_the_standing_words_along(org: World) -> N
     org.remove(user)
     ranks.reorder(org.engine, ADMIN, now(), [_ad, hr])
     assert findings(org) == []
+
+
+def test_a_finding_goes_with_the_person_it_is_about(org: World) -> None:
+    hr, _, user = two_masters(org)
+    assignments.unassign(org.engine, ADMIN, now(), hr, user)
+    assert findings(org) != []
+    org.remove(user)
+    org.remove(user)
+    assert findings(org) == []
