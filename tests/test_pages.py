@@ -40,6 +40,16 @@ def test_the_page_on_why_tells_who_decided_who_could_have_prevented_it_and_what_
     assert json.loads(told)["wouldChange"][0]["distance"] == 1
 
 
+def test_the_page_on_what_if_shows_who_would_change_and_what_a_past_run_would_have_done(tmp_path: Path) -> None:
+    _, order, replayed, taken = page.run("what-if.md", tmp_path)
+    assert "2 users who would have another authority" in " ".join(order.split())
+    assert "title: Clerk → Head of Sales" in order
+    assert "safeguards: the run was let pass; it would have been held" in replayed
+    assert "deactivate → suspend" in replayed
+    assert "SUSPENDED instead of DEACTIVATED" in replayed
+    assert "seq,kind,effect,userId" in taken
+
+
 def test_the_full_circle_runs_as_it_stands_from_hr_to_the_wiki_and_back(tmp_path: Path) -> None:
     *_, made, left, returned, activated, settled, why = page.run("full-circle.md", tmp_path)
     assert '"active": true' in made
