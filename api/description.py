@@ -46,7 +46,8 @@ _TAGGED = {
 """What has an `ETag`."""
 _IMPORTS = "/api/v1/apps/{app_id}/imports"
 _EXPORT = "/api/v1/history/export"
-_FOLLOWED = frozenset({_IMPORTS, "/api/v1/reconciliations", "/api/v1/imports/{run_id}/lifecycle/undo"})
+_PREVIEW_EXPORT = "/api/v1/previews/{preview_id}/export"
+_FOLLOWED = frozenset({_IMPORTS, "/api/v1/previews", "/api/v1/reconciliations", "/api/v1/imports/{run_id}/lifecycle/undo"})
 """What is carried out by a worker, after the answer."""
 _REFUSED = {
     "description": "A refusal, or a fault of the server",
@@ -151,7 +152,8 @@ def _completed(description: dict[str, Any]) -> dict[str, Any]:
             operation["responses"]["default"] = _REFUSED
             _tell_headers(path, method, operation)
     description["paths"][_IMPORTS]["post"]["requestBody"] = _IMPORT_BODY
-    description["paths"][_EXPORT]["get"]["responses"]["200"]["content"]["text/csv"] = {"schema": {"type": "string"}}
+    for path in (_EXPORT, _PREVIEW_EXPORT):
+        description["paths"][path]["get"]["responses"]["200"]["content"]["text/csv"] = {"schema": {"type": "string"}}
     return description
 
 

@@ -140,13 +140,13 @@ class MappingController(Controller):
     @post("/{mapping_id:str}", status_code=HTTP_200_OK, summary="Change a mapping", sync_to_thread=True)
     def update_mapping(self, request: Request[Any, Any, Any], mapping_id: FromPath[str], data: JSONBody[WantedMapping]) -> WholeMapping:
         """Set attributes' expressions. One that does not parse is refused with its position; profiles are mapped again by the new ones."""
-        edits = {target: _edit(wanted) for target, wanted in data.properties.items()}
+        edits = {target: edit(wanted) for target, wanted in data.properties.items()}
         return _whole(request, mappings.update(request.app.state.engine, actor_of(request), now(), mapping_id, edits))
 
     @post("/{mapping_id:str}/preview", status_code=HTTP_200_OK, summary="Try a mapping out", sync_to_thread=True)
     def preview_mapping(self, request: Request[Any, Any, Any], mapping_id: FromPath[str], data: JSONBody[WantedPreview]) -> PreviewView:
         """What the mapping, changed so, would say of one user. Nothing is saved."""
-        edits = {target: _edit(wanted) for target, wanted in data.properties.items()}
+        edits = {target: edit(wanted) for target, wanted in data.properties.items()}
         return _previewed(mappings.preview(request.app.state.engine, now(), mapping_id, data.user_id, edits))
 
 
@@ -169,7 +169,8 @@ def _push_status(rule: MappingRule) -> PushStatus:
     return PushStatus.DONT_PUSH if rule.create_only else PushStatus.PUSH
 
 
-def _edit(wanted: WantedProperty | None) -> Edit | None:
+def edit(wanted: WantedProperty | None) -> Edit | None:
+    """What becomes different about one attribute's rule; `None` takes it out."""
     if wanted is None or wanted.expression is None:
         return None
     create_only = None if wanted.push_status is None else wanted.push_status is PushStatus.DONT_PUSH

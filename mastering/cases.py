@@ -25,7 +25,8 @@ from mastering.store import history, tables
 from mastering.store.documents import load
 from mastering.then import Options, policy_at, policy_of_run
 
-_WILLING = Confirmation(auto_confirm_exact=True, auto_confirm_partial=True)
+WILLING = Confirmation(auto_confirm_exact=True, auto_confirm_partial=True)
+"""What a match that somebody confirmed is judged by."""
 _WORDS = {
     "ACTIVE": Situation.CAME_BACK,
     "INACTIVE": Situation.WENT_INACTIVE,
@@ -106,10 +107,10 @@ def case_of(
     was = next((link for link in links_of(before) if link.id == account["id"]), None)
     status = None if situation is Situation.UNMATCHED else _status(facts, before)
     return Case(
-        policy=replace(policy, confirmation=_WILLING) if by_word else policy,
+        policy=replace(policy, confirmation=WILLING) if by_word else policy,
         ranking=options.ranking,
         situation=situation,
-        links=tuple(_links_after(before, was, account, situation, seen_active)),
+        links=tuple(links_after(before, was, account, situation, seen_active)),
         status=status,
         exact=exact,
         pending_when_deactivated=before is not None and before.pending_when_deactivated,
@@ -132,7 +133,7 @@ def _created(told: Iterable[Mapping[str, Any]]) -> bool:
     return any(body["type"] == "user.create" for body in told)
 
 
-def _links_after(
+def links_after(
     before: User | None, was: Account | None, account: Mapping[str, Any], situation: Situation, seen_active: set[str]
 ) -> list[Link]:
     """The account's own link as the record leaves it, then the user's others: link first, then ask who has authority (SPEC §3)."""

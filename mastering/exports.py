@@ -10,15 +10,14 @@ Both are made piece by piece; between two pieces no transaction is open, and wha
 
 from __future__ import annotations
 
-import csv
 import re
 from collections.abc import Iterator, Sequence
 from enum import StrEnum
-from io import StringIO
 from typing import Any
 
 from sqlalchemy import Engine, Row
 
+from mastering.connectors.csvout import csv_rows
 from mastering.store import exports as store
 from mastering.store import people
 from mastering.store.documents import dump, load
@@ -26,7 +25,6 @@ from mastering.store.engine import reading
 from mastering.store.exports import Stretch, WantedEvents
 
 _PAGE = 1_000
-_FORMULA = ("=", "+", "-", "@", "\t", "\r")
 _COMMITTED = re.compile(r'"values":"[0-9a-f]{64}"')
 
 
@@ -71,7 +69,7 @@ def export(engine: Engine, wanted: WantedEvents, form: Format) -> Iterator[bytes
     """The events that are wanted, in pieces of many lines."""
     write = {Format.ndjson: _lines, Format.csv: _rows}[form]
     if form is Format.csv:
-        yield _csv([COLUMNS])
+        yield csv_rows([COLUMNS])
     for page in _pages(engine, wanted):
         yield write(page)
 
@@ -109,7 +107,7 @@ def erased(event: Any) -> bool:
 
 
 def _rows(events: Sequence[Row[Any]]) -> bytes:
-    return _csv([_row(event) for event in events])
+    return csv_rows([_row(event) for event in events])
 
 
 def _row(event: Row[Any]) -> list[str]:
@@ -138,14 +136,3 @@ def _row(event: Row[Any]) -> list[str]:
         event.hash.hex(),
     )
     return ["" if cell is None else str(cell) for cell in cells]
-
-
-def _csv(rows: Sequence[Sequence[str]]) -> bytes:
-    text = StringIO()
-    csv.writer(text).writerows([harmless(cell) for cell in row] for row in rows)
-    return text.getvalue().encode()
-
-
-def harmless(cell: str) -> str:
-    """A cell that no spreadsheet computes."""
-    return f"'{cell}" if cell.startswith(_FORMULA) else cell

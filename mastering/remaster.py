@@ -29,10 +29,11 @@ from mastering.store import catalog, people, tables
 from mastering.store import users as store
 
 _AT_ONCE = 1_000
-_LOST = {
+LOST = {
     Lost.login_claimed_twice: "login: several users would get the same login",
     Lost.login_taken: "login: another user holds this login",
 }
+"""Why a login is not given, as a fault of the whole update."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -75,7 +76,7 @@ def outlook(session: Session, sources: Sources, user: User) -> Update:
     update = mastered(sources, user)
     login = None if update.faults else moved_login(user, update.new)
     if login is not None and store.login_holders(session, [login]):
-        return Update(faults=(_LOST[Lost.login_taken],))
+        return Update(faults=(LOST[Lost.login_taken],))
     return update
 
 
@@ -86,7 +87,7 @@ def remap(ledger: Ledger, users: Collection[User], sources: Sources, *, refused:
     report = RemasterReport()
     for user in users:
         update = updates[user.id]
-        faults = (_LOST[lost[user.id]],) if user.id in lost and update.new else update.faults
+        faults = (LOST[lost[user.id]],) if user.id in lost and update.new else update.faults
         if faults:
             _tell_refused(ledger, user, sources, faults)
             report.rejected.append(Rejected(user.id, user.login, faults))
@@ -141,14 +142,14 @@ def survey(session: Session, now: datetime, app_id: str | None, beat: Callable[[
 
 
 def _give_logins(found: Survey, moves: Mapping[str, str], holders: Mapping[str, str]) -> None:
-    found.lost = _losers(moves, holders)
+    found.lost = losers(moves, holders)
     for user_id, login in moves.items():
         if login in holders and user_id not in found.lost:
             found.together |= {user_id, holders[login]}
     found.plain += [user_id for user_id in moves if user_id not in found.together]
 
 
-def _losers(moves: Mapping[str, str], holders: Mapping[str, str]) -> dict[str, Lost]:
+def losers(moves: Mapping[str, str], holders: Mapping[str, str]) -> dict[str, Lost]:
     """Who does not get the login asked for; `moves` is user id → login key."""
     claims = Claims()
     for row, (user_id, login) in enumerate(moves.items()):
@@ -158,14 +159,14 @@ def _losers(moves: Mapping[str, str], holders: Mapping[str, str]) -> dict[str, L
 
 
 def _lost_logins(ledger: Ledger, users: Collection[User], updates: Mapping[str, Update]) -> dict[str, Lost]:
-    """As `_losers`, by what the database says and by what the ledger has changed since."""
+    """As `losers`, by what the database says and by what the ledger has changed since."""
     moves = {user.id: login for user in users if (login := moved_login(user, updates[user.id].new)) and not updates[user.id].faults}
     if not moves:
         return {}
     wanted = set(moves.values())
     holders = {login: holder for login, holder in store.login_holders(ledger.session, wanted).items() if holder not in ledger.users}
     holders |= {login: user.id for user in ledger.users.values() if (login := fold_login(user.login)) in wanted}
-    return _losers(moves, holders)
+    return losers(moves, holders)
 
 
 def _why(user: User, sources: Sources, reason: str | None = None) -> Why:

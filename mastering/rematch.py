@@ -241,8 +241,8 @@ class _Queue:
             changes.append(change)
         for number, lost in claims.losers().items():
             give_up(changes[number], lost)
-        places = [(row, _place(change)) for row, change in zip(self.rows, changes, strict=True) if row.account.id in wanted]
-        moving = [(row, place) for row, place in places if _moves(row.account, place, after)]
+        places = [(row, place_of(change)) for row, change in zip(self.rows, changes, strict=True) if row.account.id in wanted]
+        moving = [(row, place) for row, place in places if moves(row.account, place, after)]
         self.ledger.load_accounts([row.account.id for row, _ in moving])
         return sum(self._move(row, place, after) for row, place in moving)
 
@@ -251,21 +251,23 @@ class _Queue:
         mine = self.ledger.accounts.get(row.account.id)
         if mine is None or mine.history_seq != row.account.history_seq or mine.user_id is not None or not mine.waits:
             return False
-        moves = _moves(mine, place, after)
-        if moves:
+        moving = moves(mine, place, after)
+        if moving:
             mine.situation, mine.reason, mine.candidates = place
             facts = {"situation": mine.situation, **({"candidates": list(mine.candidates)} if mine.candidates else {})}
             self.ledger.note_account(mine, Why(rule=Rule.needs_review.value, reason=mine.reason, facts=facts), "account.wait")
         mine.ways = _ways(self.terms, row.prepared, mine)
         self.ledger.touch(mine)
-        return moves
+        return moving
 
 
-def _place(change: Change) -> _Place:
+def place_of(change: Change) -> _Place:
+    """Where the row of a record stands in the queue: situation, reason and candidates."""
     return (change.decision.situation.value, change.decision.reason, change.candidates)
 
 
-def _moves(account: Account, place: _Place, after: tables.ImportRun | None) -> bool:
+def moves(account: Account, place: _Place, after: tables.ImportRun | None) -> bool:
+    """Whether a waiting row is given another place. `after`: a run that has just been applied, if one has."""
     stands = _stands(account, after) or stands_by_hook(account.reason, Situation(place[0]))
     return not stands and place != (account.situation, account.reason, account.candidates)
 

@@ -26,6 +26,7 @@ from mastering.reconcile import passes
 from mastering.store import catalog
 from mastering.store.engine import reading
 from mastering.vault import Vault
+from mastering.whatif import previews
 
 EVERY = timedelta(seconds=30)
 LOOK = timedelta(seconds=1)
@@ -38,8 +39,8 @@ STARTERS: Mapping[str, Starter] = {**import_starters(begin_pull), **nightly.star
 def tick(engine: Engine, at: datetime, vault: Vault | None = None) -> None:
     """The household's business that is due at an instant.
 
-    Holds that end, uploads that broke off, sessions left open, held plans that nobody decided about, and plans that nobody reads any more, deliveries that
-    ended long ago;
+    Holds that end, uploads that broke off, sessions left open, held plans that nobody decided about, plans and previews that nobody reads any more,
+    deliveries that ended long ago;
     and, where there is a key to sign with, the day's checkpoint of the history.
     """
     settle_all(engine, at)
@@ -51,6 +52,7 @@ def tick(engine: Engine, at: datetime, vault: Vault | None = None) -> None:
     runs.cancel_expired(engine, at, SERVICE, wire(at - retention))
     runs.forget_plans(engine, wire(at - retention))
     passes.forget(engine, wire(at - retention))
+    previews.forget(engine, wire(at - retention))
     deliverer.forget_finished(engine, at)
     if vault is not None:
         checkpoints.make_if_due(engine, vault, SERVICE, at)

@@ -8,11 +8,13 @@ from __future__ import annotations
 
 import os
 import re
+import signal
 import socket
 import subprocess
 import sys
 from collections import defaultdict
 from collections.abc import Mapping
+from contextlib import suppress
 from pathlib import Path
 
 DOCS = Path(__file__).parents[1] / "docs"
@@ -37,10 +39,15 @@ def run(name: str, folder: Path, environment: Mapping[str, str] | None = None) -
     with (folder / "server.log").open("w+") as log:
         environment = {**clean, **(environment or {})}
         command = ["bash", "-c", script]
-        done = subprocess.run(command, check=False, cwd=folder, env=environment, stdout=subprocess.PIPE, stderr=log, timeout=_SECONDS)
+        shell = subprocess.Popen(command, cwd=folder, env=environment, stdout=subprocess.PIPE, stderr=log, start_new_session=True)
+        try:
+            printed = shell.communicate(timeout=_SECONDS)[0].decode()
+        finally:
+            with suppress(ProcessLookupError):
+                os.killpg(shell.pid, signal.SIGKILL)  # whatever a page that did not come to its end has left behind
         log.seek(0)
-        assert done.returncode == 0, done.stdout.decode() + log.read()
-    return done.stdout.decode().split(f"{_MARK}\n")
+        assert shell.returncode == 0, printed + log.read()
+    return printed.split(f"{_MARK}\n")
 
 
 def _free_port() -> int:

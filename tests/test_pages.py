@@ -40,6 +40,30 @@ def test_the_page_on_why_tells_who_decided_who_could_have_prevented_it_and_what_
     assert json.loads(told)["wouldChange"][0]["distance"] == 1
 
 
+def test_the_page_on_what_if_shows_who_would_change_and_what_a_past_run_would_have_done(tmp_path: Path) -> None:
+    _, order, replayed, taken = page.run("what-if.md", tmp_path)
+    assert "2 users who would have another authority" in " ".join(order.split())
+    assert "title: Clerk → Head of Sales" in order
+    assert "safeguards: the run was let pass; it would have been held" in replayed
+    assert "deactivate → suspend" in replayed
+    assert "SUSPENDED instead of DEACTIVATED" in replayed
+    assert "seq,kind,effect,userId" in taken
+
+
+def test_the_full_circle_runs_as_it_stands_from_hr_to_the_wiki_and_back(tmp_path: Path) -> None:
+    *_, made, left, returned, activated, settled, why = page.run("full-circle.md", tmp_path)
+    assert '"active": true' in made
+    assert '"status":"DEPROVISIONED"' in left
+    assert '"status":"STAGED"' in returned
+    assert returned.strip().endswith("[False]")
+    account = json.loads(made[made.index('{"schemas"') :])["Resources"][0]["id"]
+    back = json.loads(activated[activated.index('{"schemas"') :])["Resources"][0]
+    assert (back["id"], back["active"], back["emails"][0]["value"]) == (account, True, "ada@lovelace.example")
+    assert re.findall(r'"situations":(\{[^}]*\})', settled)[-1] == '{"UNCHANGED":1}'
+    told = [event["type"] for event in json.loads(why) if event["type"].startswith("user.") and event["type"] != "user.update"]
+    assert told == ["user.activate", "user.require_activation", "user.deactivate", "user.activate", "user.create"]
+
+
 def test_the_page_for_auditors_answers_what_it_asks(tmp_path: Path) -> None:
     _, active, why, differences, whole, tampered = page.run("auditors.md", tmp_path)[:6]
     then, present = active.partition("jane@example.com")[::2]

@@ -102,7 +102,7 @@ def update(engine: Engine, actor: Actor, now: datetime, mapping_id: str, edits: 
         row = _row(change.session, mapping_id)
         app, direction = change.app(store.app_of(row)), store.direction_of(row)
         before = load(row.properties)
-        kept = _merged(row, edits)
+        kept = merged(row, edits)
         compile_mapping(kept, store.schema(change.session), direction)
         after = store.properties_of(kept)
         changes = changed_parts(before, after)
@@ -124,7 +124,7 @@ def preview(engine: Engine, now: datetime, mapping_id: str, user_id: str, edits:
     """
     with reading(engine) as session:
         row = _row(session, mapping_id)
-        user, schema, kept = see(session, user_id), store.schema(session), _merged(row, edits)
+        user, schema, kept = see(session, user_id), store.schema(session), merged(row, edits)
         compile_mapping(kept, schema, store.direction_of(row))
         account = user.account_in(store.app_of(row))
         if store.direction_of(row) is Direction.OUTBOUND:
@@ -168,7 +168,7 @@ def _update(session: Session, user: User, account: Account, rules: Sequence[Mapp
     return outlook(session, replace(sources, apps={**sources.apps, account.app_id: replace(source, mapping=mapping)}), user)
 
 
-def _merged(row: MappingRow, edits: Mapping[str, Edit | None]) -> list[MappingRule]:
+def merged(row: MappingRow, edits: Mapping[str, Edit | None]) -> list[MappingRule]:
     """The rules after the edits. Raises `Invalid` for an edit that has no expression, nor a rule to take it from."""
     whole = {rule.target: rule for rule in store.rules_of(row.properties)}
     for target, edit in edits.items():

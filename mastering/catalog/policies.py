@@ -53,7 +53,7 @@ def revise(
         before = store.policy_of(app)
         policy = wanted(before)
         hook = hook_store.hook(change.session, policy.hook_id) if policy.hook_id else None
-        _refuse(policy, store.schema(change.session), hook, now)
+        refuse(policy, store.schema(change.session), hook, now)
         changes = changed_parts(_document(before), _document(policy))
         if changes:
             app.policy = store.policy_text(policy)
@@ -72,7 +72,8 @@ def _document(policy: ImportPolicy) -> dict[str, Any]:
     return told
 
 
-def _refuse(policy: ImportPolicy, schema: Schema, hook: InlineHook | None, now: datetime) -> None:
+def refuse(policy: ImportPolicy, schema: Schema, hook: InlineHook | None, now: datetime) -> None:
+    """Raise `Invalid`, with one cause per fault, for a policy that is not to be kept. `hook` is the one that it names, if there is such a one."""
     causes = faults(policy) + _schedule_faults(policy, now) + _unknown_attributes(policy, schema)
     if len(store.policy_text(policy)) > _LARGEST:
         causes.append(f"policy: is larger than {_LARGEST} bytes")

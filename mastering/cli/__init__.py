@@ -12,6 +12,7 @@
 `export`, `checkpoint`                the whole history as a file, and a signed statement of what it is
 `verify`                              whether the history is still what it was, straight in the database
 `why`                                 why something happened to somebody, and what would have changed it
+`whatif`                              who would change if options were saved, with nothing applied
 `tasks`                               what waits to go out to an app, and trying again what is dead
 `token`                               access tokens, straight in the database
 `keys`                                the keys that secrets are encrypted with, in their file and the database
@@ -35,6 +36,7 @@ from mastering.cli.reconcile import reconcile
 from mastering.cli.serve import serve
 from mastering.cli.tasks import tasks
 from mastering.cli.terminal import tell
+from mastering.cli.whatif import whatif
 from mastering.cli.why import why
 from mastering.cli.worker import health, worker
 from mastering.errors import MasteringError
@@ -65,6 +67,7 @@ _app.command("apps")(people.apps)
 _app.command("tasks")(tasks)
 _app.command("export")(proof.export)
 _app.command("why")(why)
+_app.command("whatif")(whatif)
 _app.command("checkpoint")(proof.checkpoint)
 _app.command("verify")(proof.verify)
 _app.add_typer(tokens.commands, name="token")

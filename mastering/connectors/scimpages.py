@@ -6,6 +6,7 @@ same number on every page, and there was nothing behind the last. Everything els
 * pages go on after what has come, whatever `count` the server keeps to, and whatever it says in `itemsPerPage` and `startIndex`;
 * a page that brings somebody a second time is asked for once more: a proxy may have kept the page before;
 * a server that is busy or away, hangs or breaks off, is asked again, `TRIES` times a page, after the pause that it asks for or a growing one;
+* a server that fails with status 500 on the first page, twice, is asked for pages of whatever size it likes: there are some that fail on `count`;
 * there is a bound to users, to each pause, and to the whole.
 """
 
@@ -29,6 +30,7 @@ LONGEST_PAUSE = 300.0
 LONGEST = 6 * 3600.0
 """Seconds that a reading may take in all."""
 _FIRST_PAUSE = 0.5
+_FAILED, _SIZED_TRIES = 500, 2
 
 Resource = Any
 
@@ -67,6 +69,7 @@ class UserPages:
         self._look_behind = look_behind
         self._seen: set[str] = set()
         self._total: int | None = None
+        self._sized = True
         self._until = monotonic() + LONGEST
         self.pages = 0
         self.tries = 0
@@ -115,7 +118,7 @@ class UserPages:
             raise ReadingFailed(f"it says that it has {page.total} users, and there are more behind them")
 
     def _page(self, start: int) -> _Page:
-        asked: dict[str, str | int] = {"startIndex": start, "count": COUNT}
+        asked: dict[str, str | int] = {"startIndex": start, **({"count": COUNT} if self._sized else {})}
         if self._filter is not None:
             asked["filter"] = self._filter
         document = self._answer(asked)
@@ -140,6 +143,9 @@ class UserPages:
                 raise ReadingFailed(str(fault)) from fault
             except Temporary as fault:
                 self._wait(fault, tries)
+                if fault.status == _FAILED and self.pages == 0 and tries >= _SIZED_TRIES:
+                    self._sized = False
+                    asked.pop("count", None)
             except PeerFailed as fault:
                 failed = FilterRefused if self._filter is not None and _is_about_the_call(fault) else ReadingFailed
                 raise failed(str(fault)) from fault

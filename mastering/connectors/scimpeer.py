@@ -39,6 +39,7 @@ from mastering.connectors.peerfaults import (
     fault_of_call,
     retry_after,
 )
+from mastering.connectors.scimschema import UserSchema, schema_in
 
 SECONDS = 20.0
 """How long one call may take, in all, if nothing else is said."""
@@ -88,6 +89,7 @@ class Peer:
         self._door = door.trusting(target.authority)
         self._proof = Proof(self._door, target.auth, plain=target.plain)
         self._abilities: tuple[float, Abilities] | None = None
+        self._strict: tuple[float, UserSchema | None] = 0.0, None
         self._guard = threading.Lock()
 
     def get(self, path: str, params: Mapping[str, str | int] | None = None, *, seconds: float | None = None) -> Answer:
@@ -106,6 +108,37 @@ class Peer:
     def patch(self, path: str, body: Mapping[str, Any], *, seconds: float | None = None) -> Answer:
         """Change; raises `PeerFailed`."""
         return self._ask("PATCH", path, body, seconds)
+
+    def write_user(self, method: str, path: str, body: Mapping[str, Any]) -> Answer:
+        """Create, replace or change a user; raises `PeerFailed`.
+
+        A server that refuses what it does not know is told no more than its schemas have, once it has shown that this is what it wanted.
+        """
+        schema = self._schema()
+        told = body if schema is None else _fitted(schema, body)
+        try:
+            return self._ask(method, path, told, None)
+        except Refused as fault:
+            schema = self._ask_schema() if schema is None and fault.status == 400 else None
+            fitted = told if schema is None else _fitted(schema, body)
+            if fitted == told:
+                raise
+        answer = self._ask(method, path, fitted, None)
+        with self._guard:
+            self._strict = monotonic() + _KNOWN_FOR, schema
+        return answer
+
+    def _schema(self) -> UserSchema | None:
+        """What a server knows of users that has been found to refuse anything else, remembered for an hour."""
+        with self._guard:
+            until, schema = self._strict
+            return schema if monotonic() < until else None
+
+    def _ask_schema(self) -> UserSchema | None:
+        try:
+            return schema_in(self.get("/Schemas").document)
+        except PeerFailed:
+            return None
 
     def reach(self) -> None:
         """Ask without credentials; any answer will do. Raises `PeerFailed` where there is none."""
@@ -194,6 +227,10 @@ def abilities_in(document: Mapping[str, Any]) -> Abilities:
         raise Unusable("its /ServiceProviderConfig is not what RFC 7643 §5 describes") from fault
     patch, filters = found.patch, found.filter
     return Abilities(patch=bool(patch and patch.supported), filter=bool(filters and filters.supported), known=True)
+
+
+def _fitted(schema: UserSchema, body: Mapping[str, Any]) -> Mapping[str, Any]:
+    return schema.fit_patch(body) if "Operations" in body else schema.fit(body)
 
 
 def _left(until: float) -> float:

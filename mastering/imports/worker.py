@@ -27,10 +27,11 @@ from mastering.imports.steps import Outside, take_turn
 from mastering.ledger import SERVICE
 from mastering.reconcile import turns as reconciling
 from mastering.settings import LEASE
-from mastering.store import owed, reconciliations
+from mastering.store import owed, previews, reconciliations
 from mastering.store import runs as run_store
 from mastering.store.engine import reading, writing
 from mastering.store.outage import is_outage
+from mastering.whatif import turns as previewing
 
 _LOOK_EVERY = 0.5
 _GARBAGE = 100_000
@@ -93,7 +94,8 @@ class Worker:
         try:
             followed_up = followup.take_turn(self._engine, self.owner, self._lease, self._stops)
             worked = take_turn(self._engine, self.owner, self._lease, Outside(self._hooks, self._stops)) or followed_up
-            return worked or reconciling.take_turn(self._engine, self.owner, self._lease, self._stops)
+            worked = worked or reconciling.take_turn(self._engine, self.owner, self._lease, self._stops)
+            return worked or previewing.take_turn(self._engine, self.owner, self._lease, self._stops)
         except LeaseLostError as lost:
             _log.warning("turn lost", run_id=str(lost))
             return True
@@ -124,4 +126,5 @@ def recover(engine: Engine) -> int:
         run_store.free_leases(session)
         owed.free_leases(session)
         reconciliations.free_leases(session)
+        previews.free_leases(session)
     return broken

@@ -22,7 +22,7 @@ from mastering.rules.provisioning import USERNAME, differences
 from mastering.rules.tasks import TaskKind
 from mastering.rules.text import fold_login
 
-_PAGE, _MOST_PAGES = 200, 500
+_MOST_PAGES = 1_000
 Document = Mapping[str, Any]
 
 
@@ -124,7 +124,7 @@ def _create(peer: Peer, job: Job) -> Told:
     profile = scimbody.sendable(job.new)
     if not profile.get(USERNAME):
         raise Refused("the mapping gives no userName, and without one no account can be created")
-    document = peer.post("/Users", scimbody.new_user(profile, job.user_id, job.password or random_password())).document
+    document = peer.write_user("POST", "/Users", scimbody.new_user(profile, job.user_id, job.password or random_password())).document
     if not document.get("id"):
         found = _look_up(peer, job)
         if found is None:
@@ -202,10 +202,10 @@ def _write(
     if peer.abilities().patch:
         if present is None and scimbody.needs_present(changes):
             present = peer.get(path).document
-        answer = peer.patch(path, scimbody.patch(changes, present or {}, active=active, password=password))
+        answer = peer.write_user("PATCH", path, scimbody.patch(changes, present or {}, active=active, password=password))
     else:
         whole = peer.get(path).document  # also where it has been seen in a list, which need not show all of it
-        answer = peer.put(path, scimbody.replacement(changes, whole, active=active, password=password))
+        answer = peer.write_user("PUT", path, scimbody.replacement(changes, whole, active=active, password=password))
     return answer.document if answer.document.get("id") else None
 
 
@@ -237,7 +237,7 @@ def _candidates(peer: Peer, name: str) -> Iterator[Document]:
         return
     start = 1
     for _ in range(_MOST_PAGES):
-        page = peer.get("/Users", {"startIndex": start, "count": _PAGE}).document
+        page = peer.get("/Users", {"startIndex": start}).document  # as many as it likes: not every such server can be told how many
         found = _resources(page)
         yield from found
         start += len(found)

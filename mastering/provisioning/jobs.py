@@ -15,7 +15,7 @@ from sqlmodel import Session
 
 from mastering.provisioning.calls import Job
 from mastering.remaster import load_sources
-from mastering.rules.mapping import CompiledMapping, Direction, MappingFailure, compile_mapping
+from mastering.rules.mapping import CompiledMapping, Direction, MappingFailure, MappingRefused, compile_mapping
 from mastering.rules.people import Account, User
 from mastering.rules.policy import PasswordSeed, ProvisioningPolicy
 from mastering.rules.profile import Sources, supplied
@@ -53,15 +53,23 @@ def prepare(session: Session, tasks: Sequence[OutboundTask], now: datetime) -> d
     links = store.links(session, {task.account_id for task in tasks})
     followed = store.followed(session, [task for task in tasks if task.kind is TaskKind.DEACTIVATE])
     sources = load_sources(session, now)
-    apps = {
-        app_id: _App(told.policy, compile_mapping(told.rules, sources.schema, Direction.OUTBOUND), reads_of(told.rules))
-        for app_id, told in store.receivers(session).items()
-    }
+    apps = {app_id: _app(told, sources) for app_id, told in store.receivers(session).items()}
     found: dict[int, Job | Overtaken | Impossible] = {}
     for task in tasks:
         app, user, link = apps.get(task.app_id), users.get(task.user_id), links.get(task.account_id)
-        found[task.seq or 0] = _job(task, app, user, link, sources, followed=task.seq in followed) if app else Overtaken()
+        if isinstance(app, _App):
+            found[task.seq or 0] = _job(task, app, user, link, sources, followed=task.seq in followed)
+        else:
+            found[task.seq or 0] = app or Overtaken()
     return found
+
+
+def _app(told: store.Receiver, sources: Sources) -> _App | Impossible:
+    """An app that is told of people; one whose mapping does not fit the user schema any more keeps nobody else waiting."""
+    try:
+        return _App(told.policy, compile_mapping(told.rules, sources.schema, Direction.OUTBOUND), reads_of(told.rules))
+    except MappingRefused as refused:
+        return Impossible(f"the outbound mapping cannot be used: {'; '.join(refused.causes)}")
 
 
 def _job(

@@ -16,6 +16,7 @@ from sqlalchemy import BigInteger, Integer, LargeBinary, String, Text, and_, cas
 from sqlalchemy.dialects.postgresql import ARRAY
 from sqlmodel import Field, Session, SQLModel, col
 
+from mastering.store.documents import dump
 from mastering.store.tables import HistoryEvent
 
 _PAGE = 5_000
@@ -160,12 +161,14 @@ def strangers(session: Session, wanted: Iterable[Head]) -> Iterator[tuple[Head, 
 def _hashes_at(session: Session, places: Collection[tuple[str, int]]) -> dict[tuple[str, int], bytes]:
     subject, seq = col(HistoryEvent.subject), col(HistoryEvent.seq)
     query = select(subject, seq, col(HistoryEvent.hash))
-    if session.get_bind().dialect.name == "postgresql":  # which takes long over a list of pairs
-        subjects, numbers = (list(each) for each in zip(*places, strict=True))
-        wanted = func.unnest(cast(subjects, ARRAY(String)), cast(numbers, ARRAY(Integer))).table_valued("subject", "seq").render_derived()
-        query = query.join(wanted, and_(subject == wanted.c.subject, seq == wanted.c.seq))
+    subjects, numbers = (list(each) for each in zip(*places, strict=True))  # one value each: either takes long over a list of pairs
+    if session.get_bind().dialect.name == "postgresql":
+        arrays = func.unnest(cast(subjects, ARRAY(String)), cast(numbers, ARRAY(Integer))).table_valued("subject", "seq").render_derived()
+        query = query.join(arrays, and_(subject == arrays.c.subject, seq == arrays.c.seq))
     else:
-        query = query.where(tuple_(subject, seq).in_(places))
+        pairs = func.json_each(dump(list(places))).table_valued("value")
+        name, number = func.json_extract(pairs.c.value, "$[0]"), func.json_extract(pairs.c.value, "$[1]")
+        query = query.select_from(pairs).join(HistoryEvent, and_(subject == name, seq == number))
     return {(row[0], row[1]): row[2] for row in session.execute(query)}
 
 

@@ -15,6 +15,7 @@ from mastering.rules.runs import ENDED
 from mastering.rules.tasks import OPEN
 from mastering.store import befores
 from mastering.store.outbound import OutboundLink, OutboundTask
+from mastering.store.previews import PreviewRow
 from mastering.store.reconciliations import Difference
 from mastering.store.tables import AppUser, HistoryEvent, ImportRun, RunChange
 
@@ -57,9 +58,11 @@ def plans_of(session: Session, user_id: str, account_ids: Collection[str], known
 
 
 def reports_of(session: Session, user_id: str, account_ids: Collection[str]) -> int:
-    """Empty what reconciliations reported of the person; how many rows."""
+    """Empty what reconciliations and previews reported of the person; how many rows."""
     emptied = update(Difference).where(or_(*_about(Difference, user_id, account_ids)))
-    return _changed(session, emptied.values(external_id=None, login=None, detail="erased", expected="{}", actual="{}"))
+    reported = _changed(session, emptied.values(external_id=None, login=None, detail="erased", expected="{}", actual="{}"))
+    emptied = update(PreviewRow).where(or_(*_about(PreviewRow, user_id, account_ids)))
+    return reported + _changed(session, emptied.values(external_id=None, login=None, detail="erased", attributes="{}"))
 
 
 def undelivered(session: Session, user_id: str) -> list[str]:

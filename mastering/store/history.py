@@ -7,7 +7,7 @@ which rules are said to have been applied depend on this (docs/decisions/0016).
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Collection, Iterator, Sequence
 from typing import Any, NamedTuple
 
 from sqlalchemy import Row, and_, func, or_, select, tuple_
@@ -138,3 +138,20 @@ def _orphans(session: Session, subject: Any, kind: str, endings: Sequence[str]) 
     query = query.where(subject.id.is_(None), col(event.type).not_in(endings))
     for subject_id, last in session.execute(query.execution_options(yield_per=_PAGE)):
         yield Ending(subject_id, last, "the chain ends here without a deletion, and its subject is gone")
+
+
+def before(session: Session, subjects: Collection[str], position: int) -> Iterator[tables.HistoryEvent]:
+    """The events of these subjects up to a position, each chain in its order."""
+    event = tables.HistoryEvent
+    query = select(event).where(col(event.position) <= position).order_by(col(event.subject), col(event.seq))
+    ordered = sorted(subjects)
+    for start in range(0, len(ordered), _PAGE):
+        yield from session.execute(query.where(col(event.subject).in_(ordered[start : start + _PAGE]))).scalars()
+
+
+def planned_at(session: Session, app_id: str, run_id: str) -> int | None:
+    """The position of the event that tells of a run's plan; `None` for one that told of none."""
+    event = tables.HistoryEvent
+    kinds = ("import.planned", "import.held")
+    query = select(col(event.position)).where(col(event.subject) == app_id, col(event.run_id) == run_id, col(event.type).in_(kinds))
+    return session.execute(query.order_by(col(event.position)).limit(1)).scalar()

@@ -10,6 +10,7 @@ from typing import Any
 import pytest
 
 from mastering.connections import reseal
+from mastering.connectors.outbound import Untrusted
 from mastering.errors import Invalid
 from mastering.store import connections as store
 from mastering.store.engine import reading
@@ -269,6 +270,19 @@ def test_a_test_of_nobody_there_fails_the_first_step_and_skips_the_others(servic
     assert [one["state"] for one in report["steps"]] == ["FAILED", *["SKIPPED"] * 6]
     assert report["steps"][0]["detail"] == "the app's server: no connection could be made"
     assert "firewall" in report["steps"][0]["remedy"]
+
+
+def test_a_test_of_a_certificate_that_nobody_vouches_for_names_the_authority(service: Service, monkeypatch: pytest.MonkeyPatch) -> None:
+    def refuses(*_: Any, **__: Any) -> None:
+        raise Untrusted("the certificate cannot be trusted: self-signed certificate")
+
+    app_id = service.app()
+    service.post(path(app_id), json=token())
+    monkeypatch.setattr(service.client.app.state.door, "call", refuses)
+    reach, tls, *others = service.post(path(app_id, "/test"))["steps"]
+    assert (reach["state"], tls["state"], {one["state"] for one in others}) == ("OK", "FAILED", {"SKIPPED"})
+    assert tls["detail"] == "the app's server: the certificate cannot be trusted: self-signed certificate"
+    assert "caCertificate" in tls["remedy"]
 
 
 def test_a_test_of_an_address_inside_names_the_setting(service: Service) -> None:

@@ -10,7 +10,8 @@ import pytest
 from httpx import Response
 
 from mastering import exports
-from mastering.exports import COLUMNS, harmless
+from mastering.connectors.csvout import harmless
+from mastering.exports import COLUMNS
 from tests.api.service import Service, causes, record, refusal
 
 

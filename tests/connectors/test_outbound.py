@@ -18,7 +18,7 @@ from cryptography.hazmat.primitives.asymmetric import ec
 from cryptography.hazmat.primitives.hashes import SHA256
 from cryptography.hazmat.primitives.serialization import Encoding, NoEncryption, PrivateFormat
 
-from mastering.connectors.outbound import Answer, Door, NotAllowed, TimedOut, TooLarge, Unreachable, address_fault, is_internal
+from mastering.connectors.outbound import Answer, Door, NotAllowed, TimedOut, TooLarge, Unreachable, Untrusted, address_fault, is_internal
 from tests.hook_server import HookServer, Reply, hanging, hook_server
 
 QUICK = 0.25
@@ -273,6 +273,33 @@ def test_a_certificate_of_another_name_ends_the_call(
     with pytest.raises(Unreachable, match="certificate cannot be trusted"):
         call(door, f"https://other.example.com:{secure.port}/import")
     door.close()
+
+
+def test_a_private_authority_is_trusted_where_it_is_given(
+    secure: TlsServer, certificate: tuple[Path, Path], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    leads_to(monkeypatch, "127.0.0.1")
+    door, pem = Door([ip_network("127.0.0.0/8")]), certificate[0].read_text()
+    private = door.trusting(pem)
+    assert (door.trusting(pem), door.trusting(None)) == (private, door)
+    assert call(private, f"https://hooks.example.com:{secure.port}/import").status == 200
+    door.close()
+
+
+def test_a_private_authority_vouches_for_no_other_name(
+    secure: TlsServer, certificate: tuple[Path, Path], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    leads_to(monkeypatch, "127.0.0.1")
+    door = Door([ip_network("127.0.0.0/8")])
+    with pytest.raises(Untrusted):
+        call(door.trusting(certificate[0].read_text()), f"https://other.example.com:{secure.port}/import")
+    door.close()
+
+
+@pytest.mark.parametrize("pem", ["", "nonsense", "-----BEGIN CERTIFICATE-----\nAAAA\n-----END CERTIFICATE-----\n"])
+def test_what_is_no_certificate_is_no_authority(door: Door, pem: str) -> None:
+    with pytest.raises(ValueError, match="no PEM certificate"):
+        door.trusting(pem)
 
 
 # -- answers ----------------------------------------------------------------------------------------------------------

@@ -285,3 +285,18 @@ def test_refused_credentials_are_no_refused_filter(reader: Reader, server: ScimS
     with pytest.raises(ReadingFailed) as caught:
         reader.read(filter="x pr")
     assert not isinstance(caught.value, FilterRefused)
+
+
+def test_a_server_that_fails_on_a_page_size_is_read_in_pages_of_whatever_size_it_likes(reader: Reader, server: ScimServer) -> None:
+    ids = people(server, 150)
+    server.behaves = lambda asked: error(500, "count") if "count" in asked.params else None
+    assert reader.read() == ids
+    assert reader.pauses == [0.5, 1.0]
+    assert [asked.params for asked in server.seen[2:]] == [{"startIndex": "1"}, {"startIndex": "101"}, {"startIndex": "151"}]
+
+
+def test_a_server_that_fails_once_is_asked_for_pages_of_the_same_size(reader: Reader, server: ScimServer) -> None:
+    ids, failing = people(server, 3), iter([True])
+    server.behaves = lambda _: error(500, "a bad moment") if next(failing, False) else None
+    assert reader.read() == ids
+    assert {asked.params.get("count") for asked in server.seen} == {str(COUNT)}

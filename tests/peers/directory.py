@@ -44,11 +44,30 @@ class Directory:
         form = {"name": label.lower(), "label": label, "signOnMode": "BOOKMARK", "settings": {}}
         app_id: str = self.ask("POST", "/apps", json=form)["id"]
         self.ask("PUT", f"/apps/{app_id}/import-policy", json=policy)
-        connection = {"baseUrl": base_url, "profile": {"authScheme": "TOKEN", "token": TOKEN}}
-        self.ask("POST", f"/apps/{app_id}/connections/default", params={"activate": "true"}, json=connection)
+        self.connect(app_id, base_url, TOKEN)
         if push:
             self.ask("PUT", f"/apps/{app_id}/features/USER_PROVISIONING", json=PUSH_ALL)
         return app_id
+
+    def connect(self, app_id: str, base_url: str, token: str) -> None:
+        """Say where the app's server is, and what to show it."""
+        connection = {"baseUrl": base_url, "profile": {"authScheme": "TOKEN", "token": token}}
+        self.ask("POST", f"/apps/{app_id}/connections/default", params={"activate": "true"}, json=connection)
+
+    def sync_state(self, app_id: str, user_id: str) -> str:
+        """Whether the app knows of a person what it should."""
+        found: str = self.ask("GET", f"/apps/{app_id}/users/{user_id}")["syncState"]
+        return found
+
+    def map_outbound(self, app_id: str, **rules: str) -> None:
+        """Change the mapping to an app: attributes, with `__` for a point, and the expressions that they are made from."""
+        (mapping,) = self.ask("GET", "/mappings", params={"targetId": app_id})
+        named = {name.replace("__", "."): {"expression": text, "pushStatus": "PUSH"} for name, text in rules.items()}
+        self.ask("POST", f"/mappings/{mapping['id']}", json={"properties": named})
+
+    def keep_usernames(self, app_id: str) -> None:
+        """Do not change user names in an app that takes them for keys."""
+        self.ask("PUT", f"/apps/{app_id}/features/USER_PROVISIONING", json={"update": {"profile": {"excludeUsernameUpdates": True}}})
 
     def pull(self, app_id: str, mode: str = "FULL") -> dict[str, Any]:
         """Read the app's server, and work the import off; the run at its end."""

@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 from itertools import count
+from pathlib import Path
 from typing import Any
 
 import pytest
 
 from tests.peers.directory import MASTER, Directory
 from tests.peers.proxy import Asked, Fault, Proxy, Told, cut_off, failing, html, late, only, too_many
-from tests.peers.servers import Server, resource
+from tests.peers.servers import Server, canaille, resource
 
 _NAMES = count()
 
@@ -125,3 +126,19 @@ def test_leavers_and_returners_of_a_real_server_leave_and_return(service: Direct
     hr.replace(f"{people[0]}@example.com", active=True)
     assert service.completed(app_id)["situations"] == {"CAME_BACK": 1, "UNCHANGED": 2}
     assert statuses(service, people) == ["ACTIVE", "DEPROVISIONED", "ACTIVE"]
+
+
+def test_a_server_that_fails_on_a_page_size_and_does_not_filter_is_read_all_the_same(
+    service: Directory, people: list[str], tmp_path: Path
+) -> None:
+    with canaille(tmp_path) as server:
+        server.add(*(resource(name, title="Analyst") for name in people))
+        app_id = service.app("HR", MASTER, server.base_url)
+        assert service.completed(app_id)["situations"] == {"UNMATCHED": 3}
+        server.replace(f"{people[0]}@example.com", active=False)
+        server.delete(f"{people[1]}@example.com")
+        run = service.completed(app_id, "INCREMENTAL")
+        assert run["situations"] == {"WENT_INACTIVE": 1, "UNCHANGED": 1}
+        assert run["pull"]["fallback"] == "its /ServiceProviderConfig says that it does not filter"
+        assert service.completed(app_id)["situations"] == {"WENT_MISSING": 1, "UNCHANGED": 2}
+        assert statuses(service, people) == ["DEPROVISIONED", "DEPROVISIONED", "ACTIVE"]

@@ -69,9 +69,8 @@ class Cell:
 
 def cells() -> Iterator[Cell]:
     """Every combination of what each table looks at."""
-    leaving = (Situation.WENT_INACTIVE, Situation.WENT_MISSING)
-    for situation, status, when, hold, released, order, assigned in product(leaving, Status, WhenDeactivated, BOTH, BOTH, ORDERS, BOTH):
-        yield Cell(situation, status, when, hold=hold, released=released, order=order, assigned=assigned)
+    for status, when, hold, released, order, assigned in product(Status, WhenDeactivated, BOTH, BOTH, ORDERS, BOTH):
+        yield Cell(Situation.WENT_MISSING, status, when, hold=hold, released=released, order=order, assigned=assigned)
     for status, switches, exact, pending, hold, released, order in product(Status, product(BOTH, BOTH), BOTH, BOTH, BOTH, BOTH, ORDERS):
         cell = Cell(Situation.CAME_BACK, status, exact=exact, pending=pending, hold=hold, released=released, order=order)
         yield replace(cell, reactivate_suspended=switches[0], reactivate_deactivated=switches[1])
@@ -181,6 +180,11 @@ def test_a_leaver_would_have_stayed_under_another_option_a_hold_or_a_master_abov
     assert found[Knob.hold, True].judged.reason == Reason.held_by_admin
     assert found[Knob.rank, 2].judged.reason == Reason.not_authority
     assert found[Knob.said, True].judged.outcome.trigger is None
+
+
+def test_an_account_that_went_inactive_is_a_leaver_like_one_that_went_missing() -> None:
+    missing, inactive = alternatives(LEFT.case()), alternatives(replace(LEFT, situation=Situation.WENT_INACTIVE).case())
+    assert [(each.flips, each.judged) for each in missing] == [(each.flips, each.judged) for each in inactive]
 
 
 def test_an_unassigned_account_above_would_have_kept_nobody() -> None:

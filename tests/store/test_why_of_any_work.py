@@ -46,7 +46,7 @@ def check_every_event(org: Org) -> int:
     return asked
 
 
-@settings(max_examples=6, deadline=None, suppress_health_check=list(HealthCheck), phases=(Phase.explicit, Phase.generate))
+@settings(max_examples=4, deadline=None, suppress_health_check=list(HealthCheck), phases=(Phase.explicit, Phase.generate))
 @given(POLICIES, POLICIES, st.lists(STEPS, min_size=10, max_size=30))
 def test_the_rules_asked_again_about_any_event_give_what_was_done(
     database: Engine, hr_policy: ImportPolicy, ad_policy: ImportPolicy, work: list[Step]

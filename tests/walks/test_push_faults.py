@@ -24,7 +24,7 @@ from mastering.rules.tasks import TaskStatus
 from mastering.store import outbound
 from mastering.store.engine import reading, writing
 from mastering.store.outbound import OutboundLink, OutboundTask
-from mastering.store.tables import AppStatus
+from mastering.store.tables import AppStatus, MappingRow
 from tests.scim_peer import Call, ScimServer, scim_server
 from tests.walks.imports_world import ADMIN, calm, empty, person
 from tests.walks.push_world import ALL_ON, PushWorld, push_world
@@ -383,3 +383,18 @@ def test_an_account_that_is_gone_in_the_app_is_as_good_as_inactive(world: PushWo
     world.act(ann.id, "activate")
     world.deliver()
     assert server.named("ann@example.com")["active"] is True
+
+
+def test_an_app_whose_mapping_cannot_be_used_keeps_no_other_app_waiting(world: PushWorld, server: ScimServer) -> None:
+    broken, app = world.target(server, label="Broken"), world.target(server)
+    ann = world.by_hand("ann")
+    with writing(world.engine) as session:
+        row = session.execute(select(MappingRow).where(col(MappingRow.target_id) == broken)).scalar_one()
+        row.properties = '{"title": {"expression": "user.noSuchThing", "pushStatus": "PUSH"}}'
+        session.add(row)
+    for each in (broken, app):
+        world.assign(each, ann.id)
+    world.deliver()
+    assert world.kinds_and_statuses(app) == [("CREATE", "DONE")]
+    (task,) = world.tasks(broken)
+    assert "user.noSuchThing is not an attribute of the user schema" in (task.error or "")

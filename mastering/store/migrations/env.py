@@ -15,6 +15,7 @@ from mastering.store import (  # noqa: F401  they declare the tables
     connections,
     outbound,
     owed,
+    previews,
     reconciliations,
     schedules,
     spans,
