@@ -17,6 +17,8 @@ from mastering.store import bulk
 from mastering.store.people import slices
 
 _SWEPT_AT_ONCE = 5_000
+_PAGES_AT_ONCE = 16_384
+"""Pages of PostgreSQL's table whose marks are one value: some 300,000 accounts, and by far not as much as a value may have."""
 
 
 class Head(NamedTuple):
@@ -72,11 +74,11 @@ class Swept(NamedTuple):
 def sweep(session: Session, app_id: str) -> Iterator[Swept]:
     """Every account that `known_accounts` gives, in one sweep. An account of which any line would say something new has no mark.
 
-    PostgreSQL puts the marks together itself, by the first byte of their digests, and sends a value for each in place of a row for every
-    account, which took longer to send and to take apart than to find. SQLite has no such thing for bytes; it reads the accounts in the order
-    in which they came, which is how they lie on the disk.
+    PostgreSQL puts the marks together itself, and sends one value for many pages of the table in place of a row for every account, which took
+    longer to send and to take apart than to find. SQLite has no such thing for bytes; it reads the accounts in the order in which they came,
+    which is how they lie on the disk.
     """
-    return _sweep_rows(session, app_id) if session.get_bind().dialect.name == "sqlite" else _sweep_at_once(session, app_id)
+    return _sweep_rows(session, app_id) if session.get_bind().dialect.name == "sqlite" else _sweep_pages(session, app_id)
 
 
 def _sweep_rows(session: Session, app_id: str) -> Iterator[Swept]:
@@ -89,13 +91,17 @@ def _sweep_rows(session: Session, app_id: str) -> Iterator[Swept]:
         yield Swept(marks, len(rows), sum([waits for _, _, waits in rows]))
 
 
-def _sweep_at_once(session: Session, app_id: str) -> Iterator[Swept]:
+def _sweep_pages(session: Session, app_id: str) -> Iterator[Swept]:
+    connection = session.connection()
     end = "CASE WHEN account = 'ACTIVE' THEN '+'::bytea ELSE '-'::bytea END"
     query = (
         f"SELECT string_agg(digest || {end}, ''::bytea) FILTER (WHERE {_QUIET}), count(*), count(*) FILTER (WHERE {_WAITS}) "
-        f"FROM app_users WHERE app_id = %s AND {_KNOWN} GROUP BY substring(digest, 1, 1)"
+        f"FROM app_users WHERE app_id = %s AND {_KNOWN} AND ctid >= %s::tid AND ctid < %s::tid"
     )
-    for marks, accounts, waiting in session.connection().exec_driver_sql(query, (app_id,)):
+    size = "SELECT pg_relation_size('app_users') / current_setting('block_size')::integer"
+    for start in range(0, connection.exec_driver_sql(size).scalar_one(), _PAGES_AT_ONCE):
+        values = (app_id, f"({start},0)", f"({start + _PAGES_AT_ONCE},0)")
+        marks, accounts, waiting = connection.exec_driver_sql(query, values).one()
         yield Swept(marks_in(marks or b""), accounts, waiting)
 
 
