@@ -9,7 +9,18 @@ from alembic import context
 from sqlmodel import SQLModel
 from sqlmodel.sql.sqltypes import AutoString
 
-from mastering.store import checkpoints, connections, outbound, owed, previews, reconciliations, schedules, spans, tables  # noqa: F401  declare the tables
+from mastering.store import (  # noqa: F401  declare the tables
+    checkpoints,
+    connections,
+    figures,
+    outbound,
+    owed,
+    previews,
+    reconciliations,
+    schedules,
+    spans,
+    tables,
+)
 
 connection = context.config.attributes["connection"]
 
