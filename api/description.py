@@ -47,7 +47,7 @@ _TAGGED = {
 _IMPORTS = "/api/v1/apps/{app_id}/imports"
 _EXPORT = "/api/v1/history/export"
 _PREVIEW_EXPORT = "/api/v1/previews/{preview_id}/export"
-_FOLLOWED = frozenset({_IMPORTS, "/api/v1/previews", "/api/v1/reconciliations"})
+_FOLLOWED = frozenset({_IMPORTS, "/api/v1/previews", "/api/v1/reconciliations", "/api/v1/imports/{run_id}/lifecycle/undo"})
 """What is carried out by a worker, after the answer."""
 _REFUSED = {
     "description": "A refusal, or a fault of the server",

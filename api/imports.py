@@ -33,7 +33,7 @@ from mastering.clock import now, wire
 from mastering.connectors.intake import open_intake
 from mastering.connectors.lines import Line
 from mastering.errors import Busy, Invalid, MalformedBody
-from mastering.imports import runs
+from mastering.imports import runs, undoing
 from mastering.imports.pulling import start_pull
 from mastering.imports.rows import effect_of
 from mastering.imports.spool import LINES_PER_CHUNK, Spool
@@ -79,7 +79,7 @@ class Run(Struct, rename="camel"):
     safeguard: dict[str, Any] | None
     hook: dict[str, Any] | None
     origin: str | None
-    """The reconciliation that the run repairs; null for a run of records."""
+    """The reconciliation that the run repairs, or the run that it undoes; null for a run of records."""
     pull: dict[str, Any] | None
     blocked_by: str | None
     superseded_by: str | None
@@ -114,6 +114,8 @@ class Change(Struct, rename="camel"):
     hook: dict[str, Any] | None
     hold: HoldView | None
     """The admin hold in force on the user."""
+    conflict: dict[str, dict[str, Any]] | None
+    """Why an undo leaves the row alone: by what was changed since, what the run `left` and what is `now`."""
     state: str
     error: str | None
 
@@ -182,6 +184,7 @@ def change_view(row: tables.RunChange, run: tables.ImportRun, labels: dict[str, 
         attributes=created or updated,
         candidates=[{"userId": user_id} for user_id in effect["candidates"]],
         hook={name: effect["hook"][name] for name in ("id", "outcome", "tries")} if "hook" in effect else None,
+        conflict=effect.get("conflict"),
         hold=hold_view(hold) if (hold := holds.get(row.user_id or "")) else None,
         state=row.state or ("APPLIED" if applied else "PLANNED"),
         error=row.error or row.detail,
@@ -309,6 +312,19 @@ class ImportController(Controller):
         runs.cancel(engine, actor_of(request), now(), run_id)
         request.app.state.worker.wake()
         return _view(engine, run_id)
+
+    @post("/{run_id:str}/lifecycle/undo", status_code=HTTP_202_ACCEPTED, summary="Undo a run that was applied", sync_to_thread=True)
+    def undo(
+        self,
+        request: Request[Any, Any, Any],
+        run_id: FromPath[str],
+        dry_run: Annotated[bool, QueryParameter(name="dryRun")] = False,
+    ) -> Response[Run]:
+        """Start a run that takes back what this one did. What has been changed since is listed in its plan, and left alone."""
+        engine: Engine = request.app.state.engine
+        undo_id = undoing.start(engine, actor_of(request), now(), run_id, dry_run=dry_run)
+        request.app.state.worker.wake()
+        return Response(_view(engine, undo_id), headers={"Location": f"/api/v1/imports/{undo_id}"})
 
 
 CONTROLLERS = [AppImportController, ImportController]

@@ -12,6 +12,7 @@ memory              growth of the server's peak over the empty server
 `python -m bench scale` (or `python make.py bench scale`) measures how imports grow, on both databases: `bench/scale.py`.
 `python -m bench push` measures how fast users are pushed to an app: `bench/push.py`.
 `python -m bench history` measures what a long history costs those who ask it: `bench/history.py`.
+`python -m bench reconcile` measures one pass of a reconciliation over everybody: `bench/reconcile.py`.
 """
 
 from __future__ import annotations
@@ -26,14 +27,14 @@ from pathlib import Path
 from rich.console import Console
 from rich.table import Table
 
-from bench import bare, decide, expressions, history, push, scale, server
+from bench import bare, decide, expressions, history, push, reconcile, scale, server
 
 _PACKAGES = ("sqlalchemy", "sqlmodel", "litestar", "msgspec", "uvicorn", "transitions")
 
 
 def main() -> None:
     """Measure, and print figures, ratios, machine and versions."""
-    apart = {"scale": scale.main, "history": history.main, "push": push.main}
+    apart = {"history": history.main, "push": push.main, "reconcile": reconcile.main, "scale": scale.main}
     if len(sys.argv) > 1 and sys.argv[1] in apart:
         apart[sys.argv[1]](sys.argv[2:])
         return

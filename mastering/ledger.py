@@ -116,6 +116,7 @@ class Ledger:
         self._new: set[str] = set()
         self._touched: dict[str, User | Account] = {}
         self._renamed: set[str] = set()
+        self._parted: set[str] = set()
         self.freed: set[str] = set()
         """The keys of the logins that users have given up."""
         self._moved: dict[str, Status | None] = {}
@@ -180,9 +181,19 @@ class Ledger:
         return user
 
     def move(
-        self, user: User, trigger: Trigger, why: Why = BY_HAND, *, new: Mapping[str, Value] | None = None, account: Account | None = None
+        self,
+        user: User,
+        trigger: Trigger,
+        why: Why = BY_HAND,
+        *,
+        new: Mapping[str, Value] | None = None,
+        account: Account | None = None,
+        pending: bool | None = None,
     ) -> None:
-        """Move a user's status through the machine, and map `new` attribute values in the same event; raises `IllegalMove`."""
+        """Move a user's status through the machine, and map `new` attribute values in the same event; raises `IllegalMove`.
+
+        `pending`: what an undo restores of whether the user was PENDING_ACTIVATION when deactivated; else the move itself says it.
+        """
         before = user.status
         user.status = next_status(before, trigger)
         self._moved.setdefault(user.id, before)
@@ -191,7 +202,9 @@ class Ledger:
         if user.status is Status.ACTIVE:
             user.activated = self.at
         values = {"attributes": self._assign(user, new)} if new else {}
-        body = {"trigger": trigger, "from": before, "to": user.status}
+        body: dict[str, Any] = {"trigger": trigger, "from": before, "to": user.status}
+        if pending is not None:
+            user.pending_when_deactivated = body["pendingWhenDeactivated"] = pending
         self._user_event(user, f"user.{trigger}", why, body, values, account)
         self._outgoing.moved(user, before, new or (), account)
 
@@ -279,6 +292,15 @@ class Ledger:
         self.note_account(account, why, kind, {"appAttributes": changes})
         self._outgoing.corrected(account, user, new)
 
+    def unlink(self, account: Account, user: User, why: Why, kind: str = "account.unlink") -> None:
+        """Part an account from its user altogether, as if it had never been linked: only undo does."""
+        user.links.remove(account)
+        account.released = True
+        self._outgoing.released(account, user)  # as far as apps are told, who is parted is let go
+        account.user_id, account.released, account.linked_at = None, False, None
+        self._parted.add(account.id)
+        self._user_event(user, kind, why, {}, {}, account)
+
     def note_account(self, account: Account, why: Why, kind: str, values: Mapping[str, Any] | None = None) -> None:
         """Tell of an account that the walk has changed: in its user's chain if it is linked, else in its own."""
         user = self.users.get(account.user_id) if account.user_id else None
@@ -302,7 +324,8 @@ class Ledger:
         accounts = [row for row in self._touched.values() if isinstance(row, Account)]
         session, new = self.session, self._new
         self._free_logins(users)
-        bulk.update(session, tables.AppUser, ("released",), [(True, a.id) for a in accounts if a.released and a.id not in new])
+        leaving = [(True, a.id) for a in accounts if (a.released or a.id in self._parted) and a.id not in new]
+        bulk.update(session, tables.AppUser, ("released",), leaving)
         bulk.insert(session, tables.User, people.USER_COLUMNS, [u for u in users if u.id in new], people.user_row)
         bulk.update(session, tables.User, people.USER_COLUMNS[:-1], [people.user_row(u) for u in users if u.id not in new])
         bulk.insert(session, tables.AppUser, people.ACCOUNT_COLUMNS, [a for a in accounts if a.id in new], people.account_row)
@@ -314,6 +337,7 @@ class Ledger:
         self._touched.clear()
         self._new.clear()
         self._renamed.clear()
+        self._parted.clear()
         self._events.clear()
 
     def _free_logins(self, users: list[User]) -> None:

@@ -20,14 +20,23 @@ from mastering.store.documents import load
 from mastering.store.tables import HistoryEvent
 
 _MOVES = frozenset(
-    {"user.create", "user.activate", "user.suspend", "user.unsuspend", "user.deactivate", "user.reactivate", "user.require_activation"}
+    {
+        "user.create",
+        "user.activate",
+        "user.suspend",
+        "user.unsuspend",
+        "user.deactivate",
+        "user.reactivate",
+        "user.require_activation",
+        "user.restore",
+    }
 )
 _HOLDS = frozenset({"user.hold.set", "user.hold.lifted", "user.hold.expired"})
 _GONE = frozenset({"user.delete", "user.erase"})
 ERASED = ""
 """What is told in the place of a text that was erased."""
-_PARTED = frozenset({"account.taken", "account.forget"})
-"""The account is another user's from now on, or nobody's, as its app was deleted."""
+_PARTED = frozenset({"account.taken", "account.forget", "account.unlink"})
+"""The account is another user's from now on, or nobody's, as its app was deleted or its link undone."""
 
 
 def replay(events: Iterable[HistoryEvent]) -> User | None:
@@ -72,7 +81,8 @@ def _apply(user: User, event: HistoryEvent, body: Mapping[str, Any], values: Map
 def _move(user: User, at: str, body: Mapping[str, Any]) -> None:
     user.status = Status(body["to"])
     user.status_changed = at
-    user.pending_when_deactivated = body["from"] == Status.PENDING_ACTIVATION and user.status is Status.DEACTIVATED
+    came_so = body["from"] == Status.PENDING_ACTIVATION and user.status is Status.DEACTIVATED
+    user.pending_when_deactivated = body.get("pendingWhenDeactivated", came_so)
     if user.status is Status.ACTIVE:
         user.activated = at
 

@@ -39,6 +39,7 @@ TRIGGERS = {
     Trigger.reactivate: "Brings back who left. The returning record must be an exact match.",
     Trigger.require_activation: "Brings back whose returning record is no exact match, for somebody to look at first.",
     Trigger.delete: "Removes the user. The history stays.",
+    Trigger.restore: "Only undo may: back to where the user was before the run that is undone, where no other trigger leads there.",
 }
 
 RUN_TRIGGERS = {
@@ -56,6 +57,7 @@ RUN_TRIGGERS = {
 }
 
 RULE_TEXTS = {
+    Rule.undone: "An admin undoes the run that did it.",
     Rule.account_unchanged: "The account says what it said before.",
     Rule.profile_mapped: "The account has other content, or another mark. It is mapped where the app supplies the profile.",
     Rule.when_deactivated: "The app's option *when a user is deactivated in the app*.",

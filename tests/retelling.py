@@ -210,7 +210,7 @@ class Retelling:
         if told is None:
             return
         owner = self.owners.get(told["id"])
-        if event.type in {"account.taken", "account.forget"}:
+        if event.type in {"account.taken", "account.forget", "account.unlink"}:
             assert owner == event.subject
             del self.owners[told["id"]]
             return

@@ -65,7 +65,7 @@ def test_the_full_circle_runs_as_it_stands_from_hr_to_the_wiki_and_back(tmp_path
 
 
 def test_the_page_for_auditors_answers_what_it_asks(tmp_path: Path) -> None:
-    _, active, why, differences, whole, tampered = page.run("auditors.md", tmp_path)[:6]
+    _, active, why, differences, whole, tampered, undone = page.run("auditors.md", tmp_path)[:7]
     then, present = active.partition("jane@example.com")[::2]
     assert "login" in then
     assert "bob@example.com" in present
@@ -78,6 +78,8 @@ def test_the_page_for_auditors_answers_what_it_asks(tmp_path: Path) -> None:
     assert "written anew" in tampered
     assert "checkpoint 1" in tampered
     assert "The history is whole" not in tampered
+    assert "jane@example.com  Deactivated → Active" in undone
+    assert json.loads(undone[undone.rindex('{"id":"00u') :])["status"] == "ACTIVE"
 
 
 def test_the_page_on_the_sdk_does_the_whole_job_with_nothing_but_the_sdk(tmp_path: Path) -> None:
@@ -87,7 +89,9 @@ def test_the_page_on_the_sdk_does_the_whole_job_with_nothing_but_the_sdk(tmp_pat
 
 
 def test_the_page_on_reconciliation_finds_what_has_drifted_and_respects_what_an_admin_wants(tmp_path: Path) -> None:
-    _, told, over_http, repaired, after, nightly = page.run("reconciliation.md", tmp_path)[:6]
+    _, told, over_http, repaired, after, nightly, undone = page.run("reconciliation.md", tmp_path)[:7]
+    assert "status: the run left DEACTIVATED, now ACTIVE" in undone
+    assert "COMPLETED" in undone
     assert ("COMPLETED" in repaired, "deactivate" in repaired) == (True, True)
     assert [json.loads(line)["status"] for line in after.replace("}{", "}\n{").splitlines()] == ["DEPROVISIONED", "SUSPENDED"]
     assert json.loads(nightly)["next"] is not None

@@ -5,6 +5,7 @@
 `worker`, `health`                    carries out imports beside servers on the same PostgreSQL; whether it goes on
 `import`, `plan`                      send a file to an app, for good or to see what would happen
 `changes`, `approve`, `cancel`        what to do about an import that is held
+`undo`                                takes back what an import did
 `reconcile`                           what is not as the rules expect, and why
 `users`, `history`, `review`, `apps`  who is there, what happened, who waits, where they come from
 `erase`                               every value of a person, for good
@@ -56,6 +57,7 @@ _app.command("plan")(imports.plan)
 _app.command("changes")(imports.changes)
 _app.command("approve")(imports.approve)
 _app.command("cancel")(imports.cancel)
+_app.command("undo")(imports.undo)
 _app.command("reconcile")(reconcile)
 _app.command("users")(people.users)
 _app.command("history")(people.history)

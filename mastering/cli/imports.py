@@ -91,6 +91,24 @@ def cancel(run: RunId, server: Server = SERVER, token: Token = None, data_dir: D
         report(client, decode(client.ask("POST", f"/imports/{segment(run)}/lifecycle/cancel"), Run))
 
 
+def undo(
+    run: RunId,
+    *,
+    dry_run: Annotated[bool, typer.Option("--dry-run", help="Show what would be taken back, and do nothing.")] = False,
+    limit: Limit = 50,
+    server: Server = SERVER,
+    token: Token = None,
+    data_dir: DataDir = DATA_DIR,
+) -> None:
+    """Take back what an applied import did, and list what has been changed since and stays. Exit codes as those of `import`."""
+    with connect(server, token, data_dir) as client:
+        params = {"dryRun": "true"} if dry_run else {}
+        answer = client.ask("POST", f"/imports/{segment(run)}/lifecycle/undo", params=params)
+        found = follow(client, decode(answer, Run))
+        _print_plan(client, found, limit)
+        raise typer.Exit(report(client, found))
+
+
 def _params(mode: Mode, expected_count: int | None, *, allow_empty: bool) -> dict[str, str]:
     params = {"mode": mode.value}
     if expected_count is not None:

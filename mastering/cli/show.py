@@ -30,6 +30,7 @@ RULES = {
     "ignored": "a reviewer said to ignore it",
     "not_pulled_in": "nobody's account, and inactive: left outside",
     "left_the_queue": "nothing is left to decide",
+    "undone": "an admin undoes the run that did it",
 }
 """What is behind a rule's name. A rule that is not here says no more than the situation does."""
 
@@ -49,6 +50,7 @@ REASONS = {
     "hook_failed": "the inline hook did not answer as it should",
     "hook_place_taken": "the inline hook names a user who has an account of this app",
     "hook_login_taken": "the login that the inline hook's word leads to belongs to another user",
+    "changed_since": "changed since the run, and left alone",
     "place_taken": "the user has another account of this app by now",
 }
 """What is behind a reason's name; one that is not here is shown as it is."""
@@ -158,7 +160,10 @@ def _share(of_what: str, share: Share) -> Text:
 _WEIGHTS = (
     "deactivate",
     "suspend",
+    "unlink",
     "release",
+    "restore",
+    "activate",
     "require_activation",
     "reactivate",
     "unsuspend",
@@ -213,6 +218,8 @@ def _why(row: Change, told_rule: str | None) -> list[Text]:
         told.append(words("the authority is ", row.authority.label))
     if row.hold is not None:
         told.append(held_text(row.hold))
+    for what, versions in (row.conflict or {}).items():
+        told.append(words(f"{what}: the run left ", _value(versions["left"]), ", now ", _value(versions["now"])))
     if row.error:
         told.append(words(row.error, style="red"))
     if len(row.candidates) > 1:

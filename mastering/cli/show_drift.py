@@ -16,6 +16,7 @@ TITLES = {
     "attribute_drift": "profile is not what its masters say",
     "missing_authority": "nobody has authority any more",
     "waiting_matches": "waits, and would be confirmed now",
+    "failed_task": "the app was not told",
     "schedule_missed": "schedule was not kept",
     "history_broken": "history does not verify",
 }
@@ -52,7 +53,7 @@ def _what(row: Difference) -> list[Text]:
 
 def _why(row: Difference) -> Text:
     style = "dim" if row.respected else "yellow" if row.repairable else "red"
-    return words(row.detail if row.kind in {"history_broken", "schedule_missed"} else row.because, style=style)
+    return words(row.detail if row.kind in {"history_broken", "schedule_missed", "failed_task"} else row.because, style=style)
 
 
 def summary(found: Reconciliation) -> Group:

@@ -97,6 +97,7 @@ class Change(Struct, rename="camel"):
     state: str
     error: str | None
     hold: Hold | None = None
+    conflict: dict[str, dict[str, Any]] | None = None
 
 
 class App(Struct):

@@ -75,7 +75,10 @@ class Again:
 
     def decide(self, seq: int, planned: Change) -> Change | None:
         """What is carried out in the place of a planned row; `None` where it is left to the next run."""
-        fresh = self._fresh(seq, planned) if self._concerns(seq, planned) else planned
+        if "undo" in planned.effect or "conflict" in planned.effect:  # an undo is not decided again: whoever acted since is left alone
+            fresh = planned if self._changed.isdisjoint(self._about(seq, planned)) else None
+        else:
+            fresh = self._fresh(seq, planned) if self._concerns(seq, planned) else planned
         told = _told(fresh)
         if fresh is not None and fresh is not planned:
             more, fresh = fresh, _no_more(planned, fresh)
@@ -96,7 +99,8 @@ class Again:
         self._run.actions = dump({action: count for action, count in sorted(actions.items()) if count})
 
     def _mark(self, seq: int, planned: Change, fresh: Change | None, told: str) -> None:
-        state, what = ("SKIPPED", "left to the next run") if fresh is None else ("REDECIDED", "decided again")
+        left = "left alone" if "undo" in planned.effect else "left to the next run"
+        state, what = ("SKIPPED", left) if fresh is None else ("REDECIDED", "decided again")
         self._marks.append((seq, state, f"{what}: {told}"))
         for action, by in ((planned.decision.action, -1), (fresh.decision.action if fresh else Action.none, 1)):
             if action is not Action.none:

@@ -15,6 +15,7 @@ from typing import Any
 from mastering.disagreements import review_disagreements
 from mastering.imports.again import Again, arriving
 from mastering.imports.rows import change_of
+from mastering.imports.undoing import UNDO, apply_undo, load_undone
 from mastering.ledger import Ledger, Why
 from mastering.rematch import ways_to
 from mastering.rules.decision import Action
@@ -24,8 +25,10 @@ from mastering.rules.matching import ways_of
 from mastering.rules.people import WITHDRAWN, Account, User
 from mastering.rules.plan import Change, Terms
 from mastering.rules.record import AccountState
+from mastering.rules.undo import was_of
+from mastering.store import befores, bulk, tables
 from mastering.store import imports as store
-from mastering.store import tables
+from mastering.store.documents import dump
 from mastering.store.looks import looked
 
 AT_ONCE = 5_000
@@ -41,24 +44,28 @@ def apply_batch(ledger: Ledger, run: tables.ImportRun, rows: Sequence[store.Chan
     terms = cache(terms_now)
     ledger.load_accounts({change.app_user_id for _, change in changes if change.app_user_id})
     ledger.load_users({change.user_id for _, change in changes if change.user_id})
+    if run.source == UNDO:
+        load_undone(ledger, (change for _, change in changes))
+    kept = list[bulk.Row]()
     seen = store.last_event(session)
     if store.others_acted(session, run.id, run.as_of_event):
         again = Again(ledger, run, terms(), changes)
         for seq, change in changes:
             followed = again.decide(seq, change)
             if followed is not None:
-                _apply(ledger, run.app_id, run.id, seq, followed)
+                _apply(ledger, run.app_id, run.id, seq, followed, kept)
         again.write()
     else:
         run.as_of_event = max(run.as_of_event, seen)
         for seq, change in changes:
-            _apply(ledger, run.app_id, run.id, seq, change)
+            _apply(ledger, run.app_id, run.id, seq, change, kept)
     review_disagreements(ledger, list(ledger.users.values()))
     for account in ledger.accounts.values():
         if account.ways is not None and account.situation is not None:
             account.ways = ways_to(terms(), account)
     looked(session, seen, lambda others: _still_match(ledger, terms(), changes, others))
     ledger.flush()
+    befores.add(session, list({row[1]: row for row in reversed(kept)}.values()))
     run.cursor = rows[-1].seq
 
 
@@ -75,13 +82,21 @@ def _still_match(ledger: Ledger, terms: Terms, changes: Sequence[tuple[int, Chan
 # -- one row, as planned ----------------------------------------------------------------------------------------------
 
 
-def _apply(ledger: Ledger, app_id: str, run_id: str, seq: int, change: Change) -> None:
+def _apply(ledger: Ledger, app_id: str, run_id: str, seq: int, change: Change, kept: list[bulk.Row]) -> None:
+    """Carry out a row; what it overwrites of an account goes to `kept`."""
     effect, action = change.effect, change.decision.action
     if not effect or (change.app_user_id is None and action in {Action.none, Action.reject}):
         return
-    account = ledger.accounts.get(change.app_user_id or "") or _new_account(ledger, app_id, change)
-    changed = _write_account(ledger, account, change, run_id)
     why = why_of(change, seq)
+    if "undo" in effect:
+        for account, profile, was in apply_undo(ledger, run_id, change, why):
+            kept.append((run_id, account.id, dump(was_of(profile, was, account.profile))))
+        return
+    known = ledger.accounts.get(change.app_user_id or "")
+    if known is not None:
+        kept.append((run_id, known.id, dump(was_of(known.profile, known, effect.get("profile", known.profile)))))
+    account = known or _new_account(ledger, app_id, change)
+    changed = _write_account(ledger, account, change, run_id)
     if action is Action.create:
         _create(ledger, account, change, why)
     elif "link" in effect or "relink" in effect:

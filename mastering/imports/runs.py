@@ -21,9 +21,9 @@ from mastering.ledger import Actor, Ledger
 from mastering.rules.record import Mode
 from mastering.rules.runs import ENDED, PULL, RunStatus, RunTrigger, next_run_status
 from mastering.rules.sessions import IDENTITY_SOURCE
+from mastering.store import befores, tables
 from mastering.store import imports as store
 from mastering.store import runs as run_store
-from mastering.store import tables
 from mastering.store.documents import dump, load
 from mastering.store.engine import reading, writing
 from mastering.store.locks import LOCKED
@@ -226,6 +226,8 @@ def forget_plans(engine: Engine, before: str) -> int:
             forgotten += gone
             if gone < _FORGET_AT_ONCE:
                 break
+        with writing(engine) as session:
+            befores.drop(session, run_id)
     return forgotten
 
 

@@ -28,6 +28,7 @@ from mastering.imports.pulling import remember
 from mastering.imports.repairing import RECONCILIATION, RepairPlanner
 from mastering.imports.rows import PlanWriter
 from mastering.imports.runs import starter
+from mastering.imports.undoing import UNDO, UndoPlanner
 from mastering.ledger import Actor, Ledger
 from mastering.rematch import rematch_after
 from mastering.rules.plan import Terms
@@ -51,7 +52,20 @@ _COLLISIONS = 6
 _MANY = 10_000
 """Changes of one run that leave the tables other than the database knows them."""
 _log = structlog.get_logger("mastering.worker")
-_MOVES_PEOPLE = {"create", "link", "update", "release", "deactivate", "suspend", "unsuspend", "reactivate", "require_activation"}
+_MOVES_PEOPLE = {
+    "create",
+    "link",
+    "update",
+    "release",
+    "deactivate",
+    "suspend",
+    "unsuspend",
+    "reactivate",
+    "require_activation",
+    "activate",
+    "restore",
+    "unlink",
+}
 
 
 @dataclass(frozen=True, slots=True)
@@ -121,8 +135,9 @@ def _planned(lease: Lease, run: tables.ImportRun, now: datetime, outside: Outsid
             terms = terms_of(session, run.app_id, run.mode, now)
             app = session.get_one(tables.App, run.app_id)
             hook = hook_store.active(session, terms.policy.hook_id)
-            planner = RepairPlanner if run.source == RECONCILIATION else Planner
-            planned = planner(session, run, terms, writer, hook_store.terms_of_hook(hook) if hook else None).plan()
+            planned = _PLANNERS.get(run.source, Planner)(
+                session, run, terms, writer, hook_store.terms_of_hook(hook) if hook else None
+            ).plan()
         if planned is not None or hook is None:
             break
         if outside.hooks is None:
@@ -131,6 +146,9 @@ def _planned(lease: Lease, run: tables.ImportRun, now: datetime, outside: Outsid
     if planned is None:
         raise WrongState("The run was not planned")
     return terms, planned, hook, gave_up
+
+
+_PLANNERS: dict[str, type[Planner]] = {RECONCILIATION: RepairPlanner, UNDO: UndoPlanner}
 
 
 def _about(run: tables.ImportRun, app: tables.App, terms: Terms) -> About:

@@ -28,8 +28,9 @@ from mastering.rules.policy import ImportPolicy
 from mastering.rules.profile import Sources
 from mastering.rules.reconciliation import IN_WORDS, Cause, Difference, Kind, Past, Seen
 from mastering.rules.record import Mode
+from mastering.rules.tasks import TaskStatus
 from mastering.rules.text import fold_login
-from mastering.store import catalog, people, schedules, tables
+from mastering.store import catalog, outbound, people, schedules, tables
 from mastering.store import imports as import_store
 from mastering.store import reconciliations as store
 from mastering.store import users as user_store
@@ -38,6 +39,8 @@ from mastering.terms import terms_of
 
 GRACE = timedelta(minutes=5)
 """How late a firing may be before it counts as not kept: a process that starts anew takes what was missed within seconds."""
+STUCK = timedelta(hours=1)
+"""From when on something to tell an app counts as stuck that is still to be delivered."""
 AT_ONCE = 1_000
 """People or accounts of one batch."""
 
@@ -121,6 +124,32 @@ def accounts(session: Session, now: datetime, app_id: str | None, after: str) ->
     return batch
 
 
+def tasks(session: Session, now: datetime, app_id: str | None, after: str) -> Batch:
+    """The next things to tell apps that were given up, or have not been delivered in the time that this should take."""
+    rows = outbound.overdue(session, app_id, wire(now - STUCK), int(after or 0), AT_ONCE)
+    if not rows:
+        return Batch()
+    events = store.events_at(session, {(row.user_id, row.created) for row in rows})
+    batch = Batch(cursor=str(rows[-1].seq))
+    for row in rows:
+        cause = Cause.given_up if row.status is TaskStatus.DEAD else Cause.stuck
+        error = f": {row.error}" if row.error else ""
+        difference = Difference(
+            kind=Kind.failed_task,
+            cause=cause,
+            detail=f"{IN_WORDS[cause]}: {row.kind.value}, {row.attempts} attempts{error}",
+            app_id=row.app_id,
+            user_id=row.user_id,
+            account_id=row.account_id,
+            login=row.login,
+            expected={"task": row.kind.value, "status": TaskStatus.DONE.value},
+            actual={"task": row.id, "status": row.status.value},
+            event_id=events.get((row.user_id, row.created)),
+        )
+        batch.found.append((difference, None))
+    return batch
+
+
 def rest(session: Session, now: datetime, app_id: str | None, after: str) -> Batch:  # noqa: ARG001 - a part as the others
     """The schedules, and the histories of the apps and of the org."""
     batch = Batch(found=[(difference, None) for difference in _schedules(session, now, app_id)])
@@ -129,7 +158,7 @@ def rest(session: Session, now: datetime, app_id: str | None, after: str) -> Bat
     return batch
 
 
-PARTS: tuple[Part, ...] = (users, accounts, rest)
+PARTS: tuple[Part, ...] = (users, accounts, tasks, rest)
 """The parts of a reconciliation, in their order."""
 
 

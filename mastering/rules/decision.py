@@ -41,6 +41,8 @@ class Situation(StrEnum):
     INACTIVE_UNKNOWN = "INACTIVE_UNKNOWN"
     WITHDRAWN = "WITHDRAWN"
     INVALID = "INVALID"
+    UNDONE = "UNDONE"
+    CHANGED_SINCE = "CHANGED_SINCE"
 
 
 class Action(StrEnum):
@@ -60,6 +62,9 @@ class Action(StrEnum):
     withdraw = "withdraw"
     ignore = "ignore"
     reject = "reject"
+    activate = "activate"
+    restore = "restore"
+    unlink = "unlink"
 
 
 class Reason(StrEnum):
@@ -89,6 +94,7 @@ class Rule(StrEnum):
     not_pulled_in = "not_pulled_in"
     left_the_queue = "left_the_queue"
     record_invalid = "record_invalid"
+    undone = "undone"
 
 
 @dataclass(frozen=True, slots=True)
@@ -259,6 +265,8 @@ _ALWAYS: dict[Situation, tuple[Action, Rule]] = {
     Situation.INACTIVE_UNKNOWN: (Action.none, Rule.not_pulled_in),
     Situation.WITHDRAWN: (Action.withdraw, Rule.left_the_queue),
     Situation.INVALID: (Action.reject, Rule.record_invalid),
+    Situation.UNDONE: (Action.restore, Rule.undone),
+    Situation.CHANGED_SINCE: (Action.none, Rule.undone),
 }
 """Situations that are answered the same under every policy."""
 

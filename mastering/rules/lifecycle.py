@@ -1,4 +1,4 @@
-"""The lifecycle of a user: four statuses, eight triggers, one table (SPEC §2).
+"""The lifecycle of a user: four statuses, nine triggers, one table (SPEC §2).
 
 Two rules:
 
@@ -40,6 +40,7 @@ class Trigger(StrEnum):
     reactivate = "reactivate"
     require_activation = "require_activation"
     delete = "delete"
+    restore = "restore"
 
 
 class Actor(StrEnum):
@@ -49,6 +50,7 @@ class Actor(StrEnum):
     importer = "import"
     reviewer = "reviewer"
     authority = "authority"
+    undo = "undo"
 
 
 NOBODY = "(none)"
@@ -71,19 +73,32 @@ TRANSITIONS: dict[Trigger, dict[str, str | None]] = {
     Trigger.reactivate:         {NOBODY: None, _P: None,   _A: None,   _S: None,   _D: _A,      DELETED: None},
     Trigger.require_activation: {NOBODY: None, _P: None,   _A: None,   _S: _P,     _D: _P,      DELETED: None},
     Trigger.delete:             {NOBODY: None, _P: None,   _A: None,   _S: None,   _D: DELETED, DELETED: None},
+    Trigger.restore:            {NOBODY: None, _P: _S,     _A: _P,     _S: None,   _D: _S,      DELETED: None},
 }
 # fmt: on
 
 WHO_MAY_FIRE: dict[Trigger, frozenset[Actor]] = {
     Trigger.create: frozenset({Actor.admin, Actor.importer, Actor.reviewer}),
-    Trigger.activate: frozenset({Actor.admin, Actor.importer, Actor.reviewer}),
-    Trigger.suspend: frozenset({Actor.admin, Actor.authority}),
-    Trigger.unsuspend: frozenset({Actor.admin, Actor.authority}),
-    Trigger.deactivate: frozenset({Actor.admin, Actor.authority}),
-    Trigger.reactivate: frozenset({Actor.authority}),
-    Trigger.require_activation: frozenset({Actor.authority}),
+    Trigger.activate: frozenset({Actor.admin, Actor.importer, Actor.reviewer, Actor.undo}),
+    Trigger.suspend: frozenset({Actor.admin, Actor.authority, Actor.undo}),
+    Trigger.unsuspend: frozenset({Actor.admin, Actor.authority, Actor.undo}),
+    Trigger.deactivate: frozenset({Actor.admin, Actor.authority, Actor.undo}),
+    Trigger.reactivate: frozenset({Actor.authority, Actor.undo}),
+    Trigger.require_activation: frozenset({Actor.authority, Actor.undo}),
     Trigger.delete: frozenset({Actor.admin}),
+    Trigger.restore: frozenset({Actor.undo}),
 }
+"""Who may fire what. `restore` has the moves that only undo may make: back to where somebody was by none of the other ways."""
+
+_WAYS_BACK = (
+    Trigger.unsuspend,
+    Trigger.suspend,
+    Trigger.reactivate,
+    Trigger.activate,
+    Trigger.require_activation,
+    Trigger.deactivate,
+    Trigger.restore,
+)
 
 OKTA_STATUS: dict[Status, str] = {_P: "STAGED", _A: "ACTIVE", _S: "SUSPENDED", _D: "DEPROVISIONED"}
 CONSOLE_LABEL: dict[Status, str] = {_P: "Pending activation", _A: "Active", _S: "Suspended", _D: "Deactivated"}
@@ -136,6 +151,11 @@ def next_status(status: str, trigger: Trigger) -> Status:
     if to is None or to == DELETED:
         raise _refusal(status, trigger)
     return _STATUSES[to]
+
+
+def way_back(status: Status, to: Status) -> Trigger:
+    """The trigger by which undo brings a user from one status to another: a usual one if there is one, else `restore`. There always is one."""
+    return next(trigger for trigger in _WAYS_BACK if TRANSITIONS[trigger][status] == to)
 
 
 def move(row: HasStatus, trigger: Trigger) -> None:

@@ -19,6 +19,8 @@ A change's `effect` is what applying it writes, and nothing else is written:
 ``unheeded``   a word that was heard and not followed: the trigger it asked for, and why it was not fired
 ``successor``  the next master's account, whose profile is mapped as ``new``; without that, its next record is looked at again
 ``facts``      what the reaction tables saw of the person, or what stands in the way of a match, for the history
+``undo``       what an undo restores beside status and attributes (`undo`)
+``conflict``   why an undo leaves a row alone: by what was changed since, what the run left and what is now
 ``hook``       what the import inline hook said of the record, or how it failed (`hooked`)
 =============  ===============================================================================================
 """
@@ -81,6 +83,8 @@ class Effect(TypedDict, total=False):
     successor: str
     facts: dict[str, Any]
     hook: dict[str, Any]
+    undo: dict[str, Any]
+    conflict: dict[str, dict[str, Any]]
 
 
 @dataclass(frozen=True, slots=True)

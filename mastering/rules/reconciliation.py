@@ -45,6 +45,7 @@ class Kind(StrEnum):
     attribute_drift = "attribute_drift"
     missing_authority = "missing_authority"
     waiting_matches = "waiting_matches"
+    failed_task = "failed_task"
     schedule_missed = "schedule_missed"
     history_broken = "history_broken"
 
@@ -66,6 +67,8 @@ class Cause(StrEnum):
     app_inactive = "app_inactive"
     never_seen_active = "never_seen_active"
     would_be_confirmed = "would_be_confirmed"
+    given_up = "given_up"
+    stuck = "stuck"
     not_fired = "not_fired"
     nothing_started = "nothing_started"
     chain_broken = "chain_broken"
@@ -86,6 +89,8 @@ IN_WORDS: dict[Cause, str] = {
     Cause.app_inactive: "the app that mastered this user is inactive",
     Cause.never_seen_active: "no import has shown an account of a master active yet",
     Cause.would_be_confirmed: "the next import of this app would confirm the match",
+    Cause.given_up: "the app could not be told, and nobody tries any more until an admin retries it",
+    Cause.stuck: "the app should have been told long ago",
     Cause.not_fired: "a schedule was due, and no process has taken the firing",
     Cause.nothing_started: "a schedule fired, and nothing could be started",
     Cause.chain_broken: "the history does not verify",

@@ -22,6 +22,7 @@ from mastering.rules.policy import ImportPolicy, OrgSafeguard, ProvisioningPolic
 from mastering.rules.runs import ENDED, RunStatus
 from mastering.rules.schema import Attribute, AttributeMaster, Permission, Schema, default_schema
 from mastering.store import tables
+from mastering.store.befores import RunBefore
 from mastering.store.connections import Connection
 from mastering.store.documents import dump, load
 from mastering.store.locks import Lock, hold
@@ -196,7 +197,7 @@ def account_ids(session: Session, app_id: str) -> list[str]:
 def delete_app(session: Session, app_id: str) -> None:
     """Delete an app with all that hangs on it: accounts, runs and their plans, mapping, findings, connection. The history stays."""
     runs = select(col(tables.ImportRun.id)).where(col(tables.ImportRun.app_id) == app_id)
-    for part in (tables.RunChunk, tables.RunChange, tables.HookCall):
+    for part in (tables.RunChunk, tables.RunChange, tables.HookCall, RunBefore):
         session.execute(delete(part).where(col(part.run_id).in_(runs)))
     for table in (tables.ImportRun, tables.WaitingWay, tables.AppUser, tables.Finding, Connection):
         session.execute(delete(table).where(col(table.app_id) == app_id))

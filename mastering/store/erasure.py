@@ -13,6 +13,7 @@ from sqlmodel import Session, col
 
 from mastering.rules.runs import ENDED
 from mastering.rules.tasks import OPEN
+from mastering.store import befores
 from mastering.store.outbound import OutboundLink, OutboundTask
 from mastering.store.previews import PreviewRow
 from mastering.store.reconciliations import Difference
@@ -50,10 +51,10 @@ def unfinished_runs(session: Session, user_id: str, account_ids: Collection[str]
 
 
 def plans_of(session: Session, user_id: str, account_ids: Collection[str], known: Known) -> int:
-    """Empty the rows of plans that name the person; how many. All plans are looked through, as the person was nobody yet in some of them."""
+    """Empty the rows of plans that name the person, and forget what they overwrote of the person's accounts; how many. All plans are looked through, as the person was nobody yet in some of them."""
     where = or_(*_about(RunChange, user_id, account_ids), *_known_as(known))
     emptied = update(RunChange).where(where).values(external_id=None, login=None, detail=None, error=None, effect="{}")
-    return _changed(session, emptied.execution_options(synchronize_session=False))
+    return _changed(session, emptied.execution_options(synchronize_session=False)) + befores.drop_of(session, account_ids)
 
 
 def reports_of(session: Session, user_id: str, account_ids: Collection[str]) -> int:

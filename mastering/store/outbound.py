@@ -86,6 +86,14 @@ class OutboundQueue(SQLModel, table=True):
     not_before: str | None = None
 
 
+def overdue(session: Session, app_id: str | None, before: str, after: int, limit: int) -> Sequence[OutboundTask]:
+    """The next tasks that were given up, or are still to be delivered though caused before an instant, in their order."""
+    late = col(OutboundTask.status).in_(OPEN) & (col(OutboundTask.created) < before)
+    query = select(OutboundTask).where((col(OutboundTask.status) == TaskStatus.DEAD) | late, col(OutboundTask.seq) > after)
+    query = query if app_id is None else query.where(col(OutboundTask.app_id) == app_id)
+    return session.execute(query.order_by(col(OutboundTask.seq)).limit(limit)).scalars().all()
+
+
 _open = col(OutboundTask.status).in_(OPEN)
 _renewed = func.coalesce(col(Connection.last_updated) > func.coalesce(col(OutboundQueue.paused), col(OutboundQueue.not_before)), True)
 """The connection has been changed since, or nothing was said of the queue."""

@@ -230,6 +230,7 @@ class Event(NamedTuple):
     body: str
     values_json: str | None
     hash: bytes
+    run_id: str | None
 
 
 _EVENT = tuple(getattr(tables.HistoryEvent, name) for name in Event._fields)
@@ -242,6 +243,16 @@ def chains(session: Session, subjects: Collection[str]) -> Iterator[Event]:
         query = select(*_EVENT).where(col(event.subject).in_(part)).order_by(col(event.subject), col(event.seq))
         for row in session.execute(query, execution_options={"yield_per": 2_000}):
             yield Event._make(row)
+
+
+def events_at(session: Session, moments: Collection[tuple[str, str]]) -> dict[tuple[str, str], str]:
+    """The first event of each of these subjects at each of these instants: (subject, instant) → the event."""
+    event, found = tables.HistoryEvent, dict[tuple[str, str], str]()
+    for part in people.slices({subject for subject, _ in moments}):
+        query = select(col(event.subject), col(event.at), col(event.id)).where(col(event.subject).in_(part)).order_by(col(event.seq))
+        for row in session.execute(query.where(col(event.at).in_({at for _, at in moments})), execution_options={"yield_per": 2_000}):
+            found.setdefault((row[0], row[1]), row[2])
+    return found
 
 
 def findings(session: Session, user_ids: Collection[str]) -> dict[tuple[str, str], str]:

@@ -105,6 +105,14 @@ def under_way(session: Session, app_id: str) -> Sequence[ImportRun]:
     return session.execute(query.order_by(col(ImportRun.id))).scalars().all()
 
 
+def undos_of(session: Session, run_id: str) -> Sequence[ImportRun]:
+    """The runs that undo another, and have done so or are about to."""
+    mine = (col(ImportRun.origin) == run_id) & (col(ImportRun.source) == "UNDO") & col(ImportRun.dry_run).is_(False)
+    gone = (RunStatus.CANCELLED, RunStatus.SUPERSEDED)
+    applied = (col(ImportRun.status) != RunStatus.FAILED) | (col(ImportRun.cursor) > 0)
+    return session.execute(select(ImportRun).where(mine, col(ImportRun.status).not_in(gone), applied)).scalars().all()
+
+
 def others_wait(session: Session, run_id: str, now: str) -> bool:
     """Whether there is a run that nobody works on, and that does not wait for this very one."""
     mine = select(col(ImportRun.app_id)).where(col(ImportRun.id) == run_id).scalar_subquery()

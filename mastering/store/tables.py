@@ -231,7 +231,7 @@ class WaitingWay(SQLModel, table=True):
 class ImportRun(SQLModel, table=True):
     """One import of one app, its plan's verdict, and the lease of whoever works on it. `received`: when a session was last loaded.
 
-    `origin`: the reconciliation that it repairs.
+    `origin`: the reconciliation that it repairs, or the run that it undoes.
     `pull`: how the records were fetched, where they were.
 
     `takeovers`: how often it was taken from an owner whose lease had run out, or who was known to be dead. `queue_cursor`: behind which
@@ -254,7 +254,7 @@ class ImportRun(SQLModel, table=True):
     allow_empty: bool = False
     expected_count: int | None = None
     snapshot_at: str | None = None
-    origin: str | None = None
+    origin: str | None = Field(default=None, index=True)
     arrival: int | None = None
     policy: str | None = Field(default=None, sa_type=Text)
     plan_hash: str | None = None

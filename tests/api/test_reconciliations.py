@@ -141,3 +141,29 @@ def test_reconciliations_come_by_the_clock_as_they_are_set(service: Service) -> 
     for wrong in ({"cron": "every night"}, {"cron": "0 0 30 2 *"}, {"cron": "0 3 * * *", "timezone": "Nowhere/City"}):
         answer = service.ask("PUT", "/org/reconciliation", json={"schedule": wrong})
         assert refusal(answer) == (400, "E0000001")
+
+
+def test_an_undo_is_started_followed_read_and_refused_the_second_time(service: Service) -> None:
+    service.put("/org/safeguard", json={"enabled": False})
+    hr = service.source("HR", safeguard={"enabled": False})
+    service.send(hr, [record("jane"), record("john")])
+    run = service.send(hr, [record("john")])
+    jane = service.get("/users/jane@example.com")
+    assert jane["status"] == "DEPROVISIONED"
+    service.post(f"/users/{service.get('/users/john@example.com')['id']}/lifecycle/suspend")
+    started = service.ask("POST", f"/imports/{run['id']}/lifecycle/undo")
+    assert started.status_code == 202
+    give_up = time.monotonic() + 30
+    while (undone := service.get(started.headers["Location"]))["status"] not in {"COMPLETED", "FAILED", "HELD"}:
+        assert time.monotonic() < give_up
+        time.sleep(0.01)
+    assert (undone["status"], undone["source"], undone["origin"]) == ("COMPLETED", "UNDO", run["id"])
+    (change,) = service.changes(undone)
+    assert (change["situation"], change["trigger"], change["from"], change["to"]) == ("UNDONE", "reactivate", "DEACTIVATED", "ACTIVE")
+    assert change["conflict"] is None
+    assert service.get("/users/jane@example.com")["status"] == "ACTIVE"
+    event = service.get(f"/users/{jane['id']}/history")[0]
+    assert (event["rule"], event["facts"]["undoes"]) == ("undone", run["id"])
+    assert refusal(service.ask("POST", f"/imports/{run['id']}/lifecycle/undo")) == (403, "E0000107")
+    assert refusal(service.ask("POST", "/imports/impNobody/lifecycle/undo")) == (404, "E0000007")
+    assert service.ask("GET", f"/users/{jane['id']}/why").status_code == 200

@@ -69,6 +69,8 @@ ALWAYS = {
     "INACTIVE_UNKNOWN": ("none", "not_pulled_in"),
     "WITHDRAWN": ("withdraw", "left_the_queue"),
     "INVALID": ("reject", "record_invalid"),
+    "UNDONE": ("restore", "undone"),
+    "CHANGED_SINCE": ("none", "undone"),
 }
 
 _HEAD, *_BODY = [line.split() for line in LEAVING.strip().splitlines()]
@@ -232,7 +234,8 @@ def test_the_reaction_tables_of_the_code_are_complete_and_say_what_the_specifica
 
 def test_actions_reasons_and_rules_are_spelled_as_they_are_named() -> None:
     moves = {"deactivate", "suspend", "unsuspend", "reactivate", "require_activation"}
-    assert set(Action) == moves | {"none", "create", "link", "update", "release", "wait", "withdraw", "ignore", "reject"}
+    of_undo = {"activate", "restore", "unlink"}
+    assert set(Action) == moves | of_undo | {"none", "create", "link", "update", "release", "wait", "withdraw", "ignore", "reject"}
     assert [reason.value for reason in Reason] == ["not_authority", "held_by_admin", "switch_off", "never_active"]
     for member in (*Action, *Reason, *Rule):
         assert member.name == member.value

@@ -1,7 +1,7 @@
 """The lifecycle of a user (SPEC §2), written down a second time and compared cell by cell."""
 
 from dataclasses import dataclass
-from itertools import product
+from itertools import permutations, product
 
 import pytest
 
@@ -22,6 +22,7 @@ from mastering.rules.lifecycle import (
     may,
     move,
     next_status,
+    way_back,
 )
 
 MOVES = {
@@ -37,18 +38,22 @@ MOVES = {
     ("require_activation", "DEACTIVATED"): "PENDING_ACTIVATION",
     ("require_activation", "SUSPENDED"): "PENDING_ACTIVATION",
     ("delete", "DEACTIVATED"): "deleted",
+    ("restore", "PENDING_ACTIVATION"): "SUSPENDED",
+    ("restore", "ACTIVE"): "PENDING_ACTIVATION",
+    ("restore", "DEACTIVATED"): "SUSPENDED",
 }
 """Every move there is. Whatever is not here is refused."""
 
 WHO = {
     "create": {"admin", "import", "reviewer"},
-    "activate": {"admin", "import", "reviewer"},
-    "suspend": {"admin", "authority"},
-    "unsuspend": {"admin", "authority"},
-    "deactivate": {"admin", "authority"},
-    "reactivate": {"authority"},
-    "require_activation": {"authority"},
+    "activate": {"admin", "import", "reviewer", "undo"},
+    "suspend": {"admin", "authority", "undo"},
+    "unsuspend": {"admin", "authority", "undo"},
+    "deactivate": {"admin", "authority", "undo"},
+    "reactivate": {"authority", "undo"},
+    "require_activation": {"authority", "undo"},
     "delete": {"admin"},
+    "restore": {"undo"},
 }
 
 CELLS = list(product(Trigger, ["(none)", "PENDING_ACTIVATION", "ACTIVE", "SUSPENDED", "DEACTIVATED", "deleted"]))
@@ -63,7 +68,7 @@ class Row:
     status: str
 
 
-def test_there_are_four_statuses_and_eight_triggers_each_named_as_it_is_spelled() -> None:
+def test_there_are_four_statuses_and_nine_triggers_each_named_as_it_is_spelled() -> None:
     assert [(status.name, status.value) for status in Status] == [
         ("PENDING_ACTIVATION", "PENDING_ACTIVATION"),
         ("ACTIVE", "ACTIVE"),
@@ -152,8 +157,20 @@ def test_who_may_fire_what_is_as_specified() -> None:
     assert {trigger.value: {actor.value for actor in actors} for trigger, actors in WHO_MAY_FIRE.items()} == WHO
 
 
-def test_a_person_with_a_say_is_an_admin_an_import_a_reviewer_or_the_authority() -> None:
-    assert {actor.value for actor in Actor} == {"admin", "import", "reviewer", "authority"}
+def test_a_person_with_a_say_is_an_admin_an_import_a_reviewer_or_the_authority_and_an_undo_is_an_admins() -> None:
+    assert {actor.value for actor in Actor} == {"admin", "import", "reviewer", "authority", "undo"}
+
+
+@pytest.mark.parametrize(("start", "end"), list(permutations(Status, 2)))
+def test_there_is_a_way_back_from_every_status_to_every_other_by_one_move_that_undo_may_make(start: Status, end: Status) -> None:
+    trigger = way_back(start, end)
+    assert next_status(start, trigger) is end
+    assert Actor.undo in WHO_MAY_FIRE[trigger]
+
+
+def test_undo_has_moves_of_its_own_only_where_no_other_trigger_leads_there() -> None:
+    others = {(stage, end) for (trigger, stage), end in MOVES.items() if trigger != "restore"}
+    assert not {(stage, end) for (trigger, stage), end in MOVES.items() if trigger == "restore"} & others
 
 
 def test_okta_shaped_endpoints_show_oktas_names() -> None:

@@ -51,10 +51,10 @@ def unlinked(account: AccountState, *, waiting: bool) -> Known:
     return Known(linked=False, released=False, waiting=waiting, account=account)
 
 
-def test_there_are_thirteen_situations_each_named_as_it_is_spelled() -> None:
+def test_there_are_thirteen_situations_of_records_and_two_of_undo_each_named_as_it_is_spelled() -> None:
     of_linked = {"UNCHANGED", "CHANGED", "WENT_INACTIVE", "WENT_MISSING", "CAME_BACK"}
     of_unlinked = {"UNMATCHED", "EXACT", "PARTIAL", "AMBIGUOUS", "CONFLICT", "INACTIVE_UNKNOWN", "WITHDRAWN"}
-    assert {situation.value for situation in Situation} == of_linked | of_unlinked | {"INVALID"}
+    assert {situation.value for situation in Situation} == of_linked | of_unlinked | {"INVALID", "UNDONE", "CHANGED_SINCE"}
     assert all(situation.name == situation.value for situation in Situation)
 
 

@@ -12,12 +12,13 @@ from sqlmodel import col
 
 from mastering import assignments, firing, holds, nightly, schedule
 from mastering.catalog import ranks
-from mastering.clock import now
+from mastering.clock import now, wire
 from mastering.errors import NotFound
 from mastering.holds import Terms
 from mastering.reconcile import comparing, passes
 from mastering.rules.policy import Confirmation, Firing, Mastering, WhenDeactivated
-from mastering.store import people, schedules, tables
+from mastering.rules.tasks import TaskKind, TaskStatus
+from mastering.store import outbound, people, schedules, tables
 from mastering.store import reconciliations as store
 from mastering.store.documents import dump, load
 from mastering.store.engine import reading, writing
@@ -325,3 +326,23 @@ def test_what_was_found_is_forgotten_with_the_plans_and_the_counts_stay(org: Wor
     assert len(found(org, row)) == 1
     schedule.tick(org.engine, now() + timedelta(days=31))
     assert (found(org, row), load(passes.read(org.engine, row.id).counts)["status_drift"]) == ([], 1)
+
+
+def test_what_an_app_could_not_be_told_is_found_with_the_event_that_caused_it(org: World) -> None:
+    hr = org.app("HR", calm())
+    org.send(hr, [person("E1")])
+    user, account = org.user_of(hr, "E1"), org.account(hr, "E1")
+    moment = org.events(user.id)[0].at
+    plain: dict[str, Any] = {"app_id": hr, "account_id": account.id, "user_id": user.id, "kind": TaskKind.UPDATE, "due": moment}
+    with writing(org.engine) as session:
+        session.add(outbound.OutboundTask(id="tsk1", status=TaskStatus.DEAD, attempts=10, error="500", created=moment, **plain))
+        session.add(outbound.OutboundTask(id="tsk2", status=TaskStatus.PENDING, created="2020-01-01T00:00:00.000Z", **plain))
+        session.add(outbound.OutboundTask(id="tsk3", status=TaskStatus.PENDING, created=wire(now()), **plain))
+        session.add(outbound.OutboundTask(id="tsk4", status=TaskStatus.DONE, created=moment, **plain))
+    row = reconcile(org)
+    assert [(each.kind, each.cause, load(each.actual)["task"]) for each in found(org, row)] == [
+        ("failed_task", "given_up", "tsk1"),
+        ("failed_task", "stuck", "tsk2"),
+    ]
+    assert event_of(org, found(org, row)[0]) == "user.create"
+    assert not any(each.repairable for each in found(org, row))

@@ -9,7 +9,8 @@ from alembic import context
 from sqlmodel import SQLModel
 from sqlmodel.sql.sqltypes import AutoString
 
-from mastering.store import (  # noqa: F401  declare the tables
+from mastering.store import (  # noqa: F401  they declare the tables
+    befores,
     checkpoints,
     connections,
     figures,
