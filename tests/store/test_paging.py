@@ -17,7 +17,7 @@ from sqlmodel import Session
 from mastering import review
 from mastering.rules.lifecycle import Status
 from mastering.rules.schema import default_schema
-from mastering.store import accounts, catalog, events, history, runs, tokens, users
+from mastering.store import accounts, catalog, events, figures, history, runs, tokens, users
 from mastering.store import imports as plans
 from mastering.store.catalog import WantedApps
 from mastering.store.engine import reading
@@ -58,6 +58,15 @@ def test_a_page_is_found_by_an_index_and_read_in_its_order(engine: Engine, page:
 def test_the_review_queue_is_found_by_an_index_and_read_in_its_order(engine: Engine, app_id: str | None) -> None:
     with _statements(engine) as sent:
         review.queue(engine, app_id=app_id, after=B)
+    assert sent
+    for statement, parameters in sent:
+        assert faults(engine, statement, parameters) == [], statement
+
+
+@pytest.mark.parametrize("told", [figures.takeovers, figures.runs_by_status])
+def test_figures_of_runs_are_read_from_an_index(engine: Engine, told: Callable[[Session], object]) -> None:
+    with _statements(engine) as sent, reading(engine) as session:
+        told(session)
     assert sent
     for statement, parameters in sent:
         assert faults(engine, statement, parameters) == [], statement
