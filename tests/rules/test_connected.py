@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from itertools import product
+from typing import Any
 
 import pytest
 
@@ -16,7 +17,7 @@ NOTHING = There(None, {})
 HERE = {"firstName": "Ada", "title": None}
 
 
-def account(state: AccountState, **parts: bool) -> Account:
+def account(state: AccountState, **parts: Any) -> Account:
     return Account("0ua1", "0oa1", "E1", state, dict(HERE), AT, AT, user_id="00u1", **parts)
 
 
@@ -72,8 +73,8 @@ def test_of_an_account_that_nobody_wants_anything_of_nothing_differs(parts: dict
         ({"nickName": "A"}, ["nickName"]),
     ],
 )
-def test_attributes_differ_one_by_one_and_nothing_is_nothing(said: dict[str, object], names: list[str]) -> None:
-    found = against_app(account(AccountState.ACTIVE), "ada", There(True, said), untold=False, whole=True)  # type: ignore[arg-type]
+def test_attributes_differ_one_by_one_and_nothing_is_nothing(said: dict[str, Any], names: list[str]) -> None:
+    found = against_app(account(AccountState.ACTIVE), "ada", There(True, said), untold=False, whole=True)
     assert [sorted(each.expected) for each in found] == ([names] if names else [])
     for each in found:
         assert (each.kind, each.actual) == (Kind.app_attributes_differ, {name: said[name] for name in names})
