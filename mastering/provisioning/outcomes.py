@@ -45,6 +45,8 @@ _EVENTS = {
     Made.REACTIVATED: "account.push.reactivated",
     Made.PASSWORD: "account.push.password",
 }
+_Key = tuple[str, str]
+"""An app, and a key by which it knows an account."""
 _BREATH = timedelta(seconds=5)
 """How long an app is left alone that did not answer, if it does not say itself."""
 
@@ -86,12 +88,13 @@ def record(engine: Engine, owner: str, now: datetime, results: Sequence[Result])
         ledger.load_users({result.task.user_id for result in results})
         held = store.held(session, {result.seq: result.fence for result in results}, owner)
         told: dict[str, dict[str, str]] = {}
+        taken = _taken(session, [result for result in results if result.seq in held])
         for result in results:
             task = held.get(result.seq)
             if task is None:
                 _log.warning("a delivery was taken over", task=result.task.id, app=result.task.app_id)
                 continue
-            _write(ledger, task, result.outcome, now)
+            _write(ledger, task, result.outcome, now, taken)
             if isinstance(result.outcome, Told) and result.outcome.scim_id is not None:
                 told.setdefault(task.app_id, {})[task.account_id] = result.outcome.scim_id
             session.add(task)
@@ -117,12 +120,12 @@ def _nobodys(ledger: Ledger, tasks: Collection[OutboundTask]) -> set[str]:
     return ended - {task.account_id for task in store.unsettled(ledger.session, ended)}
 
 
-def _write(ledger: Ledger, task: OutboundTask, outcome: Outcome, now: datetime) -> None:
+def _write(ledger: Ledger, task: OutboundTask, outcome: Outcome, now: datetime, taken: set[_Key]) -> None:
     task.owner = task.lease_until = None
     match outcome:
         case Told():
             _finish(ledger, task, TaskTrigger.finish)
-            _tell(ledger, task, outcome)
+            _tell(ledger, task, outcome, taken)
         case Overtaken():
             _finish(ledger, task, TaskTrigger.supersede)
         case GivenBack():
@@ -168,7 +171,7 @@ def _sentence(outcome: PeerFailed | Impossible | NoConnection) -> str:
 # -- what the app has now ---------------------------------------------------------------------------------------------------
 
 
-def _tell(ledger: Ledger, task: OutboundTask, told: Told) -> None:
+def _tell(ledger: Ledger, task: OutboundTask, told: Told, taken: set[_Key]) -> None:
     """Bring the account to what the app has now, and tell of it."""
     account = ledger.accounts.get(task.account_id)
     if account is None:
@@ -185,7 +188,7 @@ def _tell(ledger: Ledger, task: OutboundTask, told: Told) -> None:
     account.profile = known
     if told.active is not None and told.scim_id is not None:
         account.account = AccountState.ACTIVE if told.active else AccountState.INACTIVE
-    _know_by(ledger, account, told)
+    _know_by(account, told, taken)
     if account.last_run_id is None:
         account.digest = sha256(canonical(known)).digest()  # complete: an import that brings the same finds it unchanged
     account.last_updated = ledger.at
@@ -197,13 +200,24 @@ def _tell(ledger: Ledger, task: OutboundTask, told: Told) -> None:
         ledger.touch(account)
 
 
-def _know_by(ledger: Ledger, account: Account, told: Told) -> None:
+def _taken(session: Session, results: Sequence[Result]) -> set[_Key]:
+    """Of the keys that the apps have told, those by which an account is known already; asked once for all results."""
+    told: dict[str, set[str]] = {}
+    for result in results:
+        key = external_id_of(result.outcome.scim_id) if isinstance(result.outcome, Told) else None
+        if key is not None:
+            told.setdefault(result.task.app_id, set()).add(key)
+    return {(app_id, key) for app_id, keys in told.items() for key in people.accounts_of_app(session, app_id, keys)}
+
+
+def _know_by(account: Account, told: Told, taken: set[_Key]) -> None:
     """Take over the key by which the next pull will know the account, its SCIM id, where it is nobody else's."""
     key = external_id_of(told.scim_id)
     if key is None or key == account.external_id or account.last_run_id is not None:
         return
-    if not people.accounts_of_app(ledger.session, account.app_id, [key]):
+    if (account.app_id, key) not in taken:
         account.external_id = key
+        taken.add((account.app_id, key))
 
 
 def _tell_app(ledger: Ledger, task: OutboundTask, told: Told) -> None:
