@@ -24,7 +24,7 @@ from mastering.rules.decision import Situation
 from mastering.rules.lifecycle import Status
 from mastering.rules.runs import RunStatus
 from mastering.rules.tasks import OPEN, TaskStatus
-from mastering.store import figures, outbound
+from mastering.store import deliveries, figures, outbound
 from mastering.store.engine import reading
 
 _log = structlog.get_logger("mastering.api")
@@ -77,7 +77,7 @@ class _Figures(Collector):
             users, runs, records = figures.users_by_status(session), figures.runs_by_status(session), figures.records_by_situation(session)
             held, waiting, takeovers = figures.held_users(session), figures.waiting(session), figures.takeovers(session)
             queue = figures.queue(session, wire(at))
-            outgoing, stopped = outbound.counts(session), outbound.stopped_apps(session)
+            outgoing, stopped = outbound.counts(session), deliveries.stopped_apps(session)
         age = (at - datetime.fromisoformat(queue.oldest)).total_seconds() if queue.oldest else 0.0
         yield _by("status", "mastering_users", "Users by status.", {each.value: users.get(each.value, 0) for each in Status})
         yield GaugeMetricFamily("mastering_held_users", "Users under an admin's hold.", value=held)

@@ -35,7 +35,7 @@ from mastering.provisioning.calls import Document, Job, deliver
 from mastering.provisioning.jobs import Impossible, prepare
 from mastering.provisioning.outcomes import GivenBack, NoConnection, Outcome, Result, guard_of, record
 from mastering.settings import LEASE
-from mastering.store import outbound as store
+from mastering.store import deliveries
 from mastering.store.engine import reading, writing
 from mastering.store.outage import is_outage
 from mastering.store.outbound import OutboundTask
@@ -162,14 +162,14 @@ class Deliverer:
         """Claim what is due of every app whose hand is half empty, and begin to deliver it; how many tasks."""
         at = now()
         with reading(self._engine) as session:
-            apps = store.apps_with_work(session, wire(at))
+            apps = deliveries.apps_with_work(session, wire(at))
         apps = [app_id for app_id in apps if hand.of(app_id) <= _IN_HAND // 2]
         if not apps or len(hand.flights) >= _ALL_IN_HAND:
             return 0
         claimed: list[OutboundTask] = []
         with writing(self._engine) as session:
             for app_id in apps:
-                claimed += store.claim(session, app_id, self.owner, wire(at), wire(at + self._lease), _IN_HAND - hand.of(app_id))
+                claimed += deliveries.claim(session, app_id, self.owner, wire(at), wire(at + self._lease), _IN_HAND - hand.of(app_id))
         if not claimed:
             return 0
         with reading(self._engine) as session:
@@ -227,16 +227,16 @@ class Deliverer:
         if hand.flights and now() - hand.extended >= self._lease / 3:
             hand.extended = now()
             with writing(self._engine) as session:
-                store.extend(session, self.owner, wire(hand.extended + self._lease))
+                deliveries.extend(session, self.owner, wire(hand.extended + self._lease))
 
 
 def recover(engine: Engine) -> None:
     """At the start of the only process on an embedded database: what the last one had in its hands is nobody's."""
     with writing(engine) as session:
-        store.free_leases(session)
+        deliveries.free_leases(session)
 
 
 def forget_finished(engine: Engine, at: datetime) -> None:
     """Delete the tasks that ended long ago; what came of them stands in the history."""
     with writing(engine) as session:
-        store.forget_finished(session, wire(at - FINISHED_FOR))
+        deliveries.forget_finished(session, wire(at - FINISHED_FOR))

@@ -28,8 +28,8 @@ from mastering.provisioning.jobs import Impossible, Overtaken
 from mastering.rules.people import Account
 from mastering.rules.record import AccountState, external_id_of, merge
 from mastering.rules.tasks import ENDED, TaskKind, TaskStatus, TaskTrigger, after_failure, next_task_status, pause
+from mastering.store import deliveries, people, tables
 from mastering.store import outbound as store
-from mastering.store import people, tables
 from mastering.store.documents import canonical
 from mastering.store.engine import writing
 from mastering.store.locks import LOCKED
@@ -86,7 +86,7 @@ def record(engine: Engine, owner: str, now: datetime, results: Sequence[Result])
     with writing(engine) as session:
         ledger = Ledger(session, now, SERVICE)
         ledger.load_users({result.task.user_id for result in results})
-        held = store.held(session, {result.seq: result.fence for result in results}, owner)
+        held = deliveries.held(session, {result.seq: result.fence for result in results}, owner)
         told: dict[str, dict[str, str]] = {}
         taken = _taken(session, [result for result in results if result.seq in held])
         for result in results:
@@ -101,7 +101,7 @@ def record(engine: Engine, owner: str, now: datetime, results: Sequence[Result])
         review_disagreements(ledger, list(ledger.users.values()))
         ledger.flush()
         session.flush()
-        store.supersede_dead(session, _made_good(held.values()), ledger.at)
+        deliveries.supersede_dead(session, _made_good(held.values()), ledger.at)
         for app_id, scim_ids in told.items():
             store.keep_links(session, app_id, scim_ids, ledger.at)
         store.forget_links(session, _nobodys(ledger, held.values()))
@@ -243,10 +243,10 @@ def _look_after_apps(ledger: Ledger, now: datetime, results: Sequence[Result]) -
                 pause_until = wire(now + (_BREATH if outcome.retry_after is None else timedelta(seconds=outcome.retry_after)))
                 until[app_id] = max(until.get(app_id, ""), pause_until)
     for app_id in sorted(until):
-        store.leave_alone(ledger.session, app_id, until[app_id])
+        deliveries.leave_alone(ledger.session, app_id, until[app_id])
     for app_id in sorted(stopped):
         at, reason = stopped[app_id]  # refused with the credentials of that instant, and not with later ones
-        if store.pause(ledger.session, app_id, at, reason):
+        if deliveries.pause(ledger.session, app_id, at, reason):
             _note_app(ledger, app_id, "provisioning.paused", {"reason": reason})
 
 
