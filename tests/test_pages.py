@@ -65,7 +65,7 @@ def test_the_full_circle_runs_as_it_stands_from_hr_to_the_wiki_and_back(tmp_path
 
 
 def test_the_page_for_auditors_answers_what_it_asks(tmp_path: Path) -> None:
-    _, active, why, differences, whole, tampered = page.run("auditors.md", tmp_path)[:6]
+    _, active, why, differences, whole, tampered, undone = page.run("auditors.md", tmp_path)[:7]
     then, present = active.partition("jane@example.com")[::2]
     assert "login" in then
     assert "bob@example.com" in present
@@ -78,6 +78,8 @@ def test_the_page_for_auditors_answers_what_it_asks(tmp_path: Path) -> None:
     assert "written anew" in tampered
     assert "checkpoint 1" in tampered
     assert "The history is whole" not in tampered
+    assert "jane@example.com  Deactivated → Active" in undone
+    assert json.loads(undone[undone.rindex('{"id":"00u') :])["status"] == "ACTIVE"
 
 
 def test_the_page_on_the_sdk_does_the_whole_job_with_nothing_but_the_sdk(tmp_path: Path) -> None:

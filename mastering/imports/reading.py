@@ -13,8 +13,6 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 from enum import IntEnum
-from itertools import chain
-from struct import Struct
 from typing import Any
 
 from msgspec import UNSET
@@ -23,7 +21,7 @@ from sqlmodel import Session
 from mastering.connectors.lines import Line
 from mastering.imports.lines import content_of, decode, digest_of, glance, twice
 from mastering.imports.spool import payloads, unpack
-from mastering.rules.record import MARK, AccountState, Mode, Record, Unusable, mark_of
+from mastering.rules.record import AccountState, Mode, Record, Unusable, marks_in
 from mastering.store import heads as head_store
 from mastering.store import imports as store
 from mastering.store.heads import Head
@@ -41,9 +39,6 @@ class Path(IntEnum):
     TWICE = 5
     UNREAD = 6
     """A look: no line has this path when the survey is done."""
-
-
-_marks = Struct(f"{MARK}s").iter_unpack
 
 
 @dataclass(slots=True)
@@ -101,15 +96,15 @@ def survey(session: Session, run: ImportRun, beat: Callable[[], None]) -> Survey
 def _remember(session: Session, app_id: str, found: Survey) -> None:
     """The marks of the lines that would say nothing new, of all accounts of the app."""
     found.left = set()
-    for rows in head_store.sweep(session, app_id):
-        found.left.update([mark_of(digest, active=active) for digest, active, _ in rows if digest is not None])
-        found.accounts += len(rows)
-        found.waiting += sum([waits for _, _, waits in rows])
+    for swept in head_store.sweep(session, app_id):
+        found.left.update(swept.marks)
+        found.accounts += swept.accounts
+        found.waiting += swept.waiting
 
 
 def _recognise(found: Survey, marks: bytes) -> bytearray:
     """The paths of a chunk's lines as far as their marks tell: of several lines alike, the first is unchanged."""
-    left, told = found.left or set(), list(chain.from_iterable(_marks(marks)))
+    left, told = found.left or set(), marks_in(marks)
     hit = left.intersection(told)
     left -= hit
     found.known += len(hit)

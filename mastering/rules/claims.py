@@ -7,16 +7,25 @@ those who wanted too much. Of several claims none wins, so no result depends on 
   move itself is refused; chains and swaps come out of following that to its end.
 * One user is claimed by one record. An EXACT claim beats PARTIAL ones; two of a kind are both refused.
 * Several accounts of one app that come back for one user at once are all refused.
+
+A first import claims a login for everybody. So such a claim is kept as 24 bytes, its login as a digest, in heaps by the digest's first byte;
+whether two want the same is seen a heap at a time, when all have claimed.
 """
 
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 from enum import StrEnum
+from hashlib import sha256
+from struct import Struct
 
 from mastering.rules.matching import Kind
+
+_claim = Struct("16sq")
+"""The digest of a login, and the row that claims it."""
+_HEAPS = 256
 
 
 class Lost(StrEnum):
@@ -41,8 +50,7 @@ class _Move:
 class Claims:
     """All claims of one run. `row` is the plan's sequence number, or a negative number for a record that has no row."""
 
-    _logins: dict[str, int] = field(default_factory=dict)
-    _contested: dict[int, Lost] = field(default_factory=dict)
+    _logins: list[bytearray] = field(default_factory=lambda: [bytearray() for _ in range(_HEAPS)])
     _moves: dict[str, _Move] = field(default_factory=dict)
     _arrivals: dict[int, str] = field(default_factory=dict)
     _exact: dict[str, list[int]] = field(default_factory=lambda: defaultdict(list))
@@ -77,8 +85,8 @@ class Claims:
         lost: dict[int, Lost] = {}
         for rows in self._returns.values():
             _lose(lost, rows if len(rows) > 1 else [], Lost.several_returns)
-        for row, why in self._contested.items():
-            _lose(lost, [row], why)
+        for rows in self._contested():
+            _lose(lost, rows, Lost.login_claimed_twice)
         self._refuse_moves(lost)
         for row, holder in self._arrivals.items():
             move = self._moves.get(holder)
@@ -92,9 +100,17 @@ class Claims:
         return lost
 
     def _claim_login(self, row: int, login_key: str) -> None:
-        first = self._logins.setdefault(login_key, row)
-        if first != row:
-            self._contested[first] = self._contested[row] = Lost.login_claimed_twice
+        digest = sha256(login_key.encode()).digest()[:16]
+        self._logins[digest[0]] += _claim.pack(digest, row)
+
+    def _contested(self) -> Iterator[list[int]]:
+        """The rows that want a login which another one wants."""
+        for heap in self._logins:
+            first: dict[bytes, int] = {}
+            for digest, row in _claim.iter_unpack(heap):
+                other = first.setdefault(digest, row)
+                if other != row:
+                    yield [other, row]
 
     def _refuse_moves(self, lost: dict[int, Lost]) -> None:
         """Whoever stays keeps the login, so that who wanted it stays too: follow the refusals until none follows."""

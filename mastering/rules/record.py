@@ -62,6 +62,11 @@ def mark_of(digest: bytes, *, active: bool) -> bytes:
     return digest + (b"+" if active else b"-")
 
 
+def marks_in(joined: bytes) -> list[bytes]:
+    """Marks that lie one after the other."""
+    return [joined[start : start + MARK] for start in range(0, len(joined), MARK)]
+
+
 @dataclass(frozen=True, slots=True)
 class Unusable:
     """A row that cannot be used: where it stands, why, and its external id if that much could be read."""
