@@ -21,10 +21,11 @@ from api.auth import PUBLIC
 from api.negotiation import OTHER_THAN_JSON
 from mastering.clock import now, wire
 from mastering.rules.decision import Situation
+from mastering.rules.hook import Outcome
 from mastering.rules.lifecycle import Status
 from mastering.rules.runs import RunStatus
 from mastering.rules.tasks import OPEN, TaskStatus
-from mastering.store import deliveries, figures, outbound
+from mastering.store import deliveries, figures, outbound, owed
 from mastering.store.engine import reading
 
 _log = structlog.get_logger("mastering.api")
@@ -74,19 +75,24 @@ class _Figures(Collector):
     def collect(self) -> Iterator[Metric]:
         at = now()
         with reading(self._engine) as session:
-            users, runs, records = figures.users_by_status(session), figures.runs_by_status(session), figures.records_by_situation(session)
+            users, runs = figures.users_by_status(session), figures.runs_by_status(session)
+            records, asked = figures.totals(session, figures.Told.situation), figures.totals(session, figures.Told.hook)
             held, waiting, takeovers = figures.held_users(session), figures.waiting(session), figures.takeovers(session)
             queue = figures.queue(session, wire(at))
             outgoing, stopped = outbound.counts(session), deliveries.stopped_apps(session)
-        age = (at - datetime.fromisoformat(queue.oldest)).total_seconds() if queue.oldest else 0.0
+            owing, since = owed.unfinished(session)
         yield _by("status", "mastering_users", "Users by status.", {each.value: users.get(each.value, 0) for each in Status})
         yield GaugeMetricFamily("mastering_held_users", "Users under an admin's hold.", value=held)
         yield _by("status", "mastering_import_runs", "Import runs by status.", {each.value: runs.get(each.value, 0) for each in RunStatus})
         situations = {each.name: records.get(each.name, 0) for each in Situation}
         yield _by("situation", "mastering_import_records", "Rows of all plans by situation.", situations, CounterMetricFamily)
+        outcomes = {each.value: asked.get(each.value, 0) for each in Outcome}
+        yield _by("outcome", "mastering_inline_hook_records", "Records of all plans by what a hook said.", outcomes, CounterMetricFamily)
         yield GaugeMetricFamily("mastering_waiting_accounts", "Accounts that wait for review.", value=waiting)
         yield GaugeMetricFamily("mastering_queue_depth", "Runs that wait for a worker to begin.", value=queue.depth)
-        yield GaugeMetricFamily("mastering_queue_age_seconds", "How long the first of them has waited.", value=max(age, 0.0))
+        yield GaugeMetricFamily("mastering_queue_age_seconds", "How long the first of them has waited.", value=_age(at, queue.oldest))
+        yield GaugeMetricFamily("mastering_owed_work", "Changes of the catalog from which work has still to follow.", value=owing)
+        yield GaugeMetricFamily("mastering_owed_age_seconds", "How long the first of them has been owed.", value=_age(at, since))
         yield GaugeMetricFamily("mastering_left_runs", "Runs that were begun and are in no worker's hands.", value=queue.left)
         yield GaugeMetricFamily(
             "mastering_history_lag_rows", "Rows of plans being applied that history does not tell yet.", value=queue.unapplied
@@ -107,11 +113,15 @@ def _outgoing(counts: dict[str, outbound.Counts], stopped: set[str], at: datetim
     for app_id, told in counts.items():
         for status in (*sorted(OPEN), TaskStatus.DEAD):
             tasks.add_metric([app_id, status.value], told.by_status.get(status, 0))
-        waited = (at - datetime.fromisoformat(told.oldest)).total_seconds() if told.oldest else 0.0
-        age.add_metric([app_id], max(waited, 0.0))
+        age.add_metric([app_id], _age(at, told.oldest))
     for app_id in sorted(counts.keys() | stopped):
         paused.add_metric([app_id], app_id in stopped)
     return iter((tasks, age, paused))
+
+
+def _age(at: datetime, since: str | None) -> float:
+    """For how many seconds something has waited; none for what does not wait, or began by a clock that is ahead."""
+    return max((at - datetime.fromisoformat(since)).total_seconds(), 0.0) if since else 0.0
 
 
 def _by(

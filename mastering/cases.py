@@ -36,6 +36,8 @@ ARRIVED = frozenset({Situation.EXACT, Situation.PARTIAL, Situation.UNMATCHED, Si
 """Situations of an account that nobody had."""
 _STANDING = frozenset({"finding.made", "account.unheeded"})
 """Events that tell of a word heard earlier, which is asked again and not carried out."""
+_MADE_ROOM = frozenset({"account.replaced", "account.taken"})
+"""Events of an account that another one's link did something to. They repeat that link's facts; it was not what the rules were asked about."""
 REFUSALS = frozenset(reason.value for reason in Reason)
 """Why a word that was heard is not followed."""
 
@@ -75,6 +77,11 @@ def replayed(session: Session, events: Sequence[tables.HistoryEvent]) -> tuple[U
     return deepcopy(user), seen
 
 
+def decided(told: Iterable[Mapping[str, Any]]) -> Mapping[str, Any] | None:
+    """The first event of a step that says on which situation it was decided, about the account that the word was about."""
+    return next((each for each in told if "situation" in each.get("facts", {}) and each["type"] not in _MADE_ROOM), None)
+
+
 def links_of(user: User | None) -> list[Account]:
     """The accounts of somebody who may not have been there yet."""
     return user.links if user is not None else []
@@ -89,7 +96,7 @@ def case_of(
     options: Options,
 ) -> Case | None:
     """What the rules were asked with; `None` for what was done by hand and asked nobody."""
-    body = next((each for each in told if "situation" in each.get("facts", {})), None)
+    body = decided(told)
     if body is None:
         body = next((each for each in told if each["type"] in _STANDING or each["type"] == "user.remaster"), None)
     if body is None:
@@ -177,7 +184,7 @@ def agrees(judged: Judged, told: Sequence[Mapping[str, Any]]) -> bool:
     if body is not None:
         return body.get("reason") == judged.reason
     moves = [each["trigger"] for each in told if "trigger" in each]
-    first = next((each for each in told if "situation" in each.get("facts", {})), told[0])
+    first = decided(told) or told[0]
     expected = [outcome.trigger.value] if outcome.trigger is not None else []
     if outcome.activate:
         expected.append("activate")

@@ -18,7 +18,7 @@ from typing import Any
 from sqlalchemy import Engine, select
 from sqlmodel import Session, col
 
-from mastering.cases import ARRIVED, REFUSALS, agrees, case_of, links_of, replayed, step_of
+from mastering.cases import ARRIVED, REFUSALS, agrees, case_of, decided, links_of, replayed, step_of
 from mastering.clock import wire
 from mastering.errors import NotFound
 from mastering.rules.neighbours import Alternative
@@ -160,7 +160,7 @@ def _voices(links: Sequence[Link], ranking: tuple[str, ...], labels: Mapping[str
 
 
 def _candidates(session: Session, subject: str, told: Sequence[Mapping[str, Any]]) -> tuple[Candidate, ...]:
-    body = next((each for each in told if "situation" in each.get("facts", {})), None)
+    body = decided(told)
     if body is None or not ARRIVED & {body["facts"]["situation"]}:
         return ()
     return verdicts(session, body["facts"], body.get("reason"), linked=subject)

@@ -35,6 +35,7 @@ from mastering.rules.plan import (
     plan_withdrawal,
     prepare,
     put_off,
+    still,
 )
 from mastering.rules.record import AccountState, Record
 from mastering.rules.text import fold_login
@@ -170,9 +171,11 @@ class Again:
             return self._matched(seq, planned, account)
         if account is not None and planned.decision.situation in _LEAVES:
             return self._left(planned, account)
-        if account is None or account.user_id is None or planned.decision.action in _STANDS:
+        if account is None or account.user_id is None:
             return planned
         user = self._ledger.users[account.user_id]
+        if planned.decision.action in _STANDS:
+            return still(self._terms, planned, account, user)
         if is_repair(planned):
             return repaired(self._ledger.session, self._terms, account, user)
         if planned.decision.situation is not Situation.WENT_MISSING:

@@ -117,7 +117,7 @@ class Planner:
         self._directory = store.Directory(session, terms.policy.matching)
         self._after: dict[str, _Left] = {}
         self._renames: list[tuple[Change, User, str, str]] = []
-        self._returning: list[Record] = []
+        self._behind: list[Record] = []
         self._absences = 0
         self._asking = Asking(session, writer.lease, hook, terms) if hook else None
 
@@ -133,7 +133,7 @@ class Planner:
         self._plan_standing()
         if self._run.mode is Mode.FULL:
             self._plan_absences(found)
-        self._plan_returning()
+        self._plan_released()
         if self._run.mode is Mode.INCREMENTAL:
             self._plan_waiting_returns(found)
         self._write_renames()
@@ -161,18 +161,25 @@ class Planner:
         planned = []
         for record in usable:
             account = accounts[record.external_id]
-            if account.released and account.account is not AccountState.ACTIVE and record.says_active(self._terms.mode, account.account):
-                self._returning.append(record)
+            user = users[account.user_id or ""]
+            if account.released and (self._returns(record, account) or _has_another(user, account)):
+                self._behind.append(record)
             else:
-                planned += self._planned(record, account, users[account.user_id or ""])
+                planned += self._planned(record, account, user)
         self._take(planned)
 
-    def _plan_returning(self) -> None:
-        """Released accounts that come back, when it is known who leaves: whether their places are free, and who speaks, depends on that."""
+    def _returns(self, record: Record, account: Account) -> bool:
+        return account.account is not AccountState.ACTIVE and record.says_active(self._terms.mode, account.account)
+
+    def _plan_released(self) -> None:
+        """Released accounts that come back, when it is known who leaves: whether their places are free, and who speaks, depends on that.
+
+        And those beside another account of the app, whose row may have moved the person whom theirs tells of.
+        """
         planned = []
-        for records_back in _batches(self._returning):
-            accounts, users = self._known(records_back)
-            for record in records_back:
+        for told in _batches(self._behind):
+            accounts, users = self._known(told)
+            for record in told:
                 account = accounts[record.external_id]
                 user = users[account.user_id or ""]
                 planned += self._planned(record, account, self._now(user))
@@ -415,6 +422,10 @@ class Planner:
             as_of_event=as_of_event,
             hook=self._asking.tally() if self._asking is not None else None,
         )
+
+
+def _has_another(user: User, account: Account) -> bool:
+    return any(other.app_id == account.app_id and other.id != account.id for other in user.links)
 
 
 def _left(account: Account, change: Change) -> Account:

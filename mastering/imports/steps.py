@@ -35,7 +35,7 @@ from mastering.rules.plan import Terms
 from mastering.rules.record import Mode
 from mastering.rules.runs import RunStatus, RunTrigger, next_run_status
 from mastering.rules.safeguard import HeldFor, Share, Verdict
-from mastering.store import catalog, tables
+from mastering.store import catalog, figures, tables
 from mastering.store import hooks as hook_store
 from mastering.store import imports as store
 from mastering.store import runs as run_store
@@ -120,6 +120,9 @@ def _plan(lease: Lease, run: tables.ImportRun, now: datetime, outside: Outside) 
         session.add(mine)
         _tell_planned(session, mine, now, planned)
         runs.give_way(session, now, mine)
+        figures.add_plan(
+            session, {figures.Told.situation: {} if mine.dry_run else planned.situations, figures.Told.hook: planned.hook or {}}
+        )
     _log.info("run planned", status=mine.status.value, records=mine.records, changes=mine.changes, situations=planned.situations)
 
 

@@ -250,6 +250,17 @@ def _plan_word(terms: Terms, account: Account, user: User, prepared: Prepared | 
     return change
 
 
+def still(terms: Terms, change: Change, account: Account, user: User) -> Change:
+    """A row of a linked account that moves nobody and stands whatever became of its user, telling of the user as he is by now (SPEC §13)."""
+    told = replace(change, before=user.status)
+    returning = change.decision.situation is Situation.CONFLICT
+    if change.authority is not None or change.decision.situation is Situation.CHANGED:
+        state = AccountState.ACTIVE if returning else account.account
+        speaking = authority(_links_after(user, account, state, returning=returning), terms.ranking)
+        told.authority = speaking.app_id if speaking else None
+    return told
+
+
 _STATUS_WORDS = frozenset({Situation.WENT_INACTIVE, Situation.WENT_MISSING, Situation.CAME_BACK})
 
 

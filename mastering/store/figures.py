@@ -1,21 +1,43 @@
 """Figures for whoever watches over the service, from the database alone: so they are the same whichever process is asked.
 
-They cost what counting costs: users by an index over their status, held users by a partial one, runs by reading the table of runs, of
-which there are few.
+They cost what counting costs: users and runs by an index over their status, held users and takeovers by a partial one. What the plans
+found is not counted when it is asked for: every plan adds what it found to totals, in the transaction that makes it a run's (docs/decisions/0033).
 """
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
+from enum import StrEnum
+from typing import Any, ClassVar
 
-from sqlalchemy import JSON, BigInteger, cast, func, select, true
+from sqlalchemy import BigInteger, func, literal_column, select
+from sqlalchemy.dialects import postgresql, sqlite
 from sqlalchemy.orm import aliased
-from sqlmodel import Session, col
+from sqlmodel import Field, Session, SQLModel, col
 
 from mastering.rules.runs import RunStatus
 from mastering.store.tables import AppUser, ImportRun, User
 
 _AT_WORK = (RunStatus.PLANNING, RunStatus.APPLYING)
+
+
+class Told(StrEnum):
+    """What of a plan is added up."""
+
+    situation = "situation"
+    """Rows by what was found of them, without dry runs."""
+    hook = "hook"
+    """Records that an inline hook was asked about, by what came of it, dry runs included: the hook was asked all the same."""
+
+
+class PlanTotal(SQLModel, table=True):
+    """How often all plans together have had one outcome."""
+
+    __tablename__: ClassVar[Any] = "plan_totals"
+    kind: str = Field(primary_key=True)
+    name: str = Field(primary_key=True)
+    rows: int = Field(sa_type=BigInteger)
 
 
 @dataclass(frozen=True, slots=True)
@@ -49,14 +71,29 @@ def runs_by_status(session: Session) -> dict[str, int]:
     return {status.value: count for status, count in session.execute(query)}
 
 
-def records_by_situation(session: Session) -> dict[str, int]:
-    """How many rows of all plans that were made in earnest found what situation."""
-    document = col(ImportRun.situations)
-    embedded = session.get_bind().dialect.name == "sqlite"
-    pairs = (func.json_each(document) if embedded else func.json_each_text(cast(document, JSON))).table_valued("key", "value")
-    total = func.sum(cast(pairs.c.value, BigInteger))
-    query = select(pairs.c.key, total).select_from(ImportRun).join(pairs, true()).where(~col(ImportRun.dry_run))
-    return {situation: int(count) for situation, count in session.execute(query.group_by(pairs.c.key))}
+def add_plan(session: Session, counts: Mapping[Told, Mapping[str, int]]) -> None:
+    """Add what a plan found to the totals. It locks them until the transaction ends, so it is the last that the transaction does.
+
+    One statement with the rows in their order: two plans that are made at the same time wait for each other, never both.
+    """
+    rows = [
+        {"kind": kind, "name": name, "rows": count}
+        for kind, found in sorted(counts.items())
+        for name, count in sorted(found.items())
+        if count
+    ]
+    if not rows:
+        return
+    insert = sqlite.insert if session.get_bind().dialect.name == "sqlite" else postgresql.insert
+    adding = insert(PlanTotal).values(rows)
+    more = {"rows": col(PlanTotal.rows) + adding.excluded.rows}
+    session.execute(adding.on_conflict_do_update(index_elements=["kind", "name"], set_=more))
+
+
+def totals(session: Session, kind: Told) -> dict[str, int]:
+    """What all plans together have found, by name."""
+    query = select(col(PlanTotal.name), col(PlanTotal.rows)).where(col(PlanTotal.kind) == kind)
+    return {name: int(count) for name, count in session.execute(query)}
 
 
 def waiting(session: Session) -> int:
@@ -67,7 +104,8 @@ def waiting(session: Session) -> int:
 
 def takeovers(session: Session) -> int:
     """How often a run was taken over from a worker that did not stir."""
-    return int(session.execute(select(func.coalesce(func.sum(col(ImportRun.takeovers)), 0))).scalar_one())
+    taken = col(ImportRun.takeovers) > literal_column("0")  # as the index says it: no bound value is known to be nought
+    return int(session.execute(select(func.coalesce(func.sum(col(ImportRun.takeovers)), 0)).where(taken)).scalar_one())
 
 
 def queue(session: Session, now: str) -> Queue:

@@ -66,6 +66,7 @@ _key: Any = String().with_variant(String(collation="C"), "postgresql")  # compar
 
 
 _SOMEBODYS = text("user_id IS NOT NULL")
+_TAKEN_OVER = text("takeovers > 0")
 
 
 def _enum(kind: type[StrEnum]) -> Any:
@@ -242,6 +243,7 @@ class ImportRun(SQLModel, table=True):
         Index("ix_import_runs_app", "app_id", "arrival"),
         Index("ix_import_runs_page", "app_id", "id"),
         Index("ix_import_runs_status", "status", "arrival"),
+        Index("ix_import_runs_taken_over", "takeovers", sqlite_where=_TAKEN_OVER, postgresql_where=_TAKEN_OVER),
     )
     id: str = Field(primary_key=True)
     app_id: str = Field(foreign_key="apps.id")

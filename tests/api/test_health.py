@@ -1,5 +1,6 @@
 """Health and metrics (API.md, habits)."""
 
+from datetime import timedelta
 from pathlib import Path
 
 import pytest
@@ -7,8 +8,11 @@ from litestar.testing import TestClient
 from sqlalchemy.exc import OperationalError
 
 from api import create_app
+from mastering.clock import now, wire
 from mastering.rules.decision import Situation
 from mastering.settings import Settings
+from mastering.store.engine import writing
+from mastering.store.owed import OwedWork
 from tests.api.service import ADMIN_TOKEN, CONFIRM_ALL, Service, record, refusal
 
 
@@ -68,8 +72,20 @@ def test_the_metrics_count_whom_admins_hold(service: Service) -> None:
 
 def test_the_metrics_tell_what_waits_for_a_worker_also_when_nothing_does(service: Service) -> None:
     told = figures(service)
-    names = ("queue_depth", "queue_age_seconds", "left_runs", "history_lag_rows", "lease_takeovers_total")
-    assert [told[f"mastering_{name}"] for name in names] == [0, 0, 0, 0, 0]
+    names = ("queue_depth", "queue_age_seconds", "owed_work", "owed_age_seconds", "left_runs", "history_lag_rows", "lease_takeovers_total")
+    assert [told[f"mastering_{name}"] for name in names] == [0] * len(names)
+
+
+def test_the_metrics_tell_what_is_owed_after_a_change_of_the_catalog_and_for_how_long(service: Service) -> None:
+    created = now()
+    with writing(service.client.app.state.engine) as session:
+        lease = wire(created + timedelta(hours=1))
+        for minutes in (90, 30):
+            since = wire(created - timedelta(minutes=minutes))
+            session.add(OwedWork(id=f"owd{minutes}", actor="{}", step="PROFILES", created=since, owner="elsewhere", lease_until=lease))
+    told = figures(service)
+    assert told["mastering_owed_work"] == 2
+    assert 5400 <= told["mastering_owed_age_seconds"] < 5400 + 600
 
 
 def figures(service: Service) -> dict[str, float]:

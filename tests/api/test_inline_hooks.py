@@ -321,6 +321,8 @@ def test_an_import_with_a_hook_from_the_setting_to_the_history(service: Service,
     assert (linked["rule"], linked["facts"]["hook"]["outcome"]) == ("inline_hook", "linked")
     metrics = service.ask("GET", "/metrics").text
     assert 'mastering_inline_hook_seconds_count{outcome="server_error"}' in metrics
+    assert 'mastering_inline_hook_records_total{outcome="linked"} 1.0' in metrics
+    assert 'mastering_inline_hook_records_total{outcome="time_out"} 0.0' in metrics
     assert "Countess" not in metrics
 
 

@@ -31,7 +31,8 @@ _TELLERS = {
     "_event",
     "_note",
 }
-"""The calls that write an event, or hand the kind of one on to whoever does; what a variable `kind` is given counts, too."""
+"""The calls that write an event, or hand the kind of one on to whoever does; what a variable `kind` is given counts, too,
+and a table `_EVENTS` of kinds by what was done."""
 
 
 @cache
@@ -42,8 +43,10 @@ def kinds() -> frozenset[str]:
         for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
             if isinstance(node, ast.Call) and _name(node.func) in _TELLERS:
                 found |= _texts([*node.args, *(keyword.value for keyword in node.keywords)])
-            if isinstance(node, ast.Assign) and any(isinstance(target, ast.Name) and target.id == "kind" for target in node.targets):
+            if isinstance(node, ast.Assign) and _assigned(node, "kind"):
                 found |= _texts([node.value])
+            if isinstance(node, ast.Assign) and isinstance(node.value, ast.Dict) and _assigned(node, "_EVENTS"):
+                found |= _texts(node.value.values)
             if isinstance(node, ast.FunctionDef) and node.name in _TELLERS:
                 found |= _texts([default for default in (*node.args.defaults, *node.args.kw_defaults) if default is not None])
     return frozenset(found)
@@ -51,6 +54,10 @@ def kinds() -> frozenset[str]:
 
 def _name(called: ast.expr) -> str:
     return called.attr if isinstance(called, ast.Attribute) else called.id if isinstance(called, ast.Name) else ""
+
+
+def _assigned(node: ast.Assign, name: str) -> bool:
+    return any(isinstance(target, ast.Name) and target.id == name for target in node.targets)
 
 
 def _texts(parts: list[ast.expr]) -> set[str]:
@@ -77,7 +84,14 @@ def event(kind: str) -> HistoryEvent:
 
 def test_the_kinds_are_found_where_they_are_written() -> None:
     assert kinds() >= {"user.create", "user.update", "account.link", "account.taken", "app.policy.update", "masters.update", "import.start"}
-    assert kinds() >= {"token.create", "hook.update", "org.safeguard.update", "import.completed", "user.hold.expired"}
+    assert kinds() >= {
+        "account.push.created",
+        "token.create",
+        "hook.update",
+        "org.safeguard.update",
+        "import.completed",
+        "user.hold.expired",
+    }
 
 
 def test_no_name_of_oktas_and_no_outcome_is_kept_for_a_kind_that_nobody_writes() -> None:

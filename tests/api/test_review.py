@@ -34,7 +34,7 @@ def test_the_queue_says_why_somebody_waits_and_who_it_might_be(service: Service)
     assert {name: len(row["candidates"]) for name, row in queue.items()} == {"jane": 1, "a1": 1, "t1": 2, "new": 0}
     row = queue["jane"]
     assert (row["appId"], row["userId"], row["account"], row["released"], row["ignored"]) == (app_id, None, "ACTIVE", False, False)
-    assert row["candidates"][0].keys() == {"userId", "login", "status", "firstName", "lastName", "email"}
+    assert row["candidates"][0].keys() == {"userId", "login", "status", "firstName", "lastName", "email", "hold"}
     assert row["candidates"][0]["login"] == "jane@example.com"
     assert row["profile"]["email"] == "jane@example.com"
     assert service.get(f"/review/{row['appUserId']}") == row

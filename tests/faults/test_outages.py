@@ -13,16 +13,19 @@ import tempfile
 from collections.abc import Iterator
 from contextlib import suppress
 from pathlib import Path
+from random import Random
+from typing import Any
 
 import psycopg
 import pytest
+from httpx import Response
 from sqlalchemy import make_url, select
 from sqlmodel import col
 
 from mastering.store import tables
 from mastering.store.engine import open_database, reading
 from tests.faults.conftest import ACTIONS, AFTER, Place, Template
-from tests.faults.processes import PATIENCE, ROOT, TOKEN
+from tests.faults.processes import PATIENCE, ROOT, TOKEN, Process
 from tests.postgres import Databases, engine_url
 from tests.walks.imports_world import person
 
@@ -124,6 +127,21 @@ def small_tablespace(template: Template, postgres_server: Databases, tmp_path: P
         folder.rmdir()
 
 
+def _bulky(number: int) -> dict[str, Any]:
+    """Somebody new who takes up room: a few kilobytes that nothing can press together."""
+    wide = {name: Random(f"{name}{number}").randbytes(700).hex() for name in ("department", "title", "division", "organization")}
+    return {"profile": {"login": f"b{number}@example.com", "email": f"b{number}@example.com", "firstName": "B", "lastName": "O", **wide}}
+
+
+def _first_refusal(server: Process) -> Response:
+    """What is answered to the first write that there is no room for: pages that are there already may still take some."""
+    for number in range(2_000):
+        told = server.http.post("/users", json=_bulky(number))
+        if not told.is_success:
+            return told
+    raise AssertionError("the disk never was full")
+
+
 @pytest.mark.parametrize("kind", ["postgresql"], indirect=True)
 def test_a_full_disk_of_postgresql_stops_a_run_until_there_is_room_and_loses_nothing(
     template: Template, small_tablespace: tuple[Path, str], tmp_path: Path, kind: str
@@ -141,8 +159,11 @@ def test_a_full_disk_of_postgresql_stops_a_run_until_there_is_room_and_loses_not
         assert server.send(here.app, many) is not None
         while "the database failed" not in server.log():
             assert server.runs(here.app)[0]["status"] not in {"COMPLETED", "FAILED"}
+        refused = _first_refusal(server)
+        assert (refused.status_code, refused.json()["errorCode"]) == (503, "E0000009")
         assert server.http.get("/users", params={"limit": 1}).status_code == 200
         subprocess.run(["mount", "-o", "remount,size=200m", str(folder)], check=True)
+        assert server.http.post("/users", json=_bulky(-1)).is_success
         run = server.await_run(here.app)
         assert run["status"] == "COMPLETED"
         assert run["actions"] == {**ACTIONS, "create": ACTIONS["create"] + 2_000}

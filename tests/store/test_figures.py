@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import suppress
 from datetime import datetime, timedelta
 from typing import Any
 
-from sqlalchemy import Engine
+from sqlalchemy import Engine, delete
 from sqlmodel import Session
 
 from mastering.clock import now, wire
@@ -15,6 +17,7 @@ from mastering.rules.runs import RunStatus
 from mastering.store import figures, tables
 from mastering.store import runs as run_store
 from mastering.store.engine import reading, writing
+from mastering.store.figures import Told
 from tests.walks.imports_world import World, person
 
 NOW = now()
@@ -115,13 +118,46 @@ def test_a_run_that_goes_well_is_never_taken_over(world: World) -> None:
     assert (run.status, run.takeovers) == (RunStatus.COMPLETED, 0)
 
 
+def found(engine: Engine, kind: Told = Told.situation) -> dict[str, int]:
+    with reading(engine) as session:
+        return figures.totals(session, kind)
+
+
 def test_records_are_counted_by_what_every_plan_in_earnest_found(world: World) -> None:
     app_id = world.app("HR")
     world.send(app_id, [person("E1"), person("E2")])
     world.send(app_id, [person("E1"), person("E2", department="Sales"), person("E3")])
     world.send(app_id, [person("E4")], dry_run=True)
-    with reading(world.engine) as session:
-        assert figures.records_by_situation(session) == {"UNMATCHED": 3, "UNCHANGED": 1, "CHANGED": 1}
+    assert found(world.engine) == {"UNMATCHED": 3, "UNCHANGED": 1, "CHANGED": 1}
+
+
+def test_what_plans_found_stays_counted_when_their_runs_are_gone(world: World) -> None:
+    app_id = world.app("HR")
+    world.send(app_id, [person("E1")])
+    with writing(world.engine) as session:
+        session.execute(delete(tables.RunChange))
+        session.execute(delete(tables.ImportRun))
+    assert found(world.engine) == {"UNMATCHED": 1}
+
+
+def test_a_plan_that_does_not_become_a_runs_is_not_counted(world: World) -> None:
+    with suppress(ZeroDivisionError), writing(world.engine) as session:
+        figures.add_plan(session, {Told.hook: {"changed": 1}})
+        raise ZeroDivisionError
+    assert found(world.engine, Told.hook) == {}
+
+
+def test_plans_that_are_made_at_the_same_time_are_all_counted(world: World) -> None:
+    def plan(number: int) -> None:
+        for _ in range(5):
+            with writing(world.engine) as session:
+                names = ("changed", "linked", "time_out")
+                figures.add_plan(session, {Told.hook: dict.fromkeys(names[number % 2 :], 1), Told.situation: {"CHANGED": 2}})
+
+    with ThreadPoolExecutor(4) as pool:
+        list(pool.map(plan, range(4)))
+    assert found(world.engine) == {"CHANGED": 40}
+    assert found(world.engine, Told.hook) == {"changed": 10, "linked": 20, "time_out": 20}
 
 
 def test_held_users_are_counted_whatever_their_status(world: World) -> None:

@@ -33,6 +33,7 @@ from mastering.review import Verdict
 from mastering.rules.policy import Confirmation, ImportPolicy, Mastering, Matching, Safeguard, WhenDeactivated
 from mastering.rules.record import Mode
 from mastering.store import tables
+from mastering.store.documents import load
 from mastering.store.engine import reading
 from mastering.store.outage import is_outage
 from tests.faults.checker import check
@@ -232,6 +233,67 @@ def test_of_any_interleaving_the_history_tells_an_order_in_which_the_rules_were_
         with suppress(MasteringError):
             step(org)
     org.finish()
+
+
+# -- found once ---------------------------------------------------------------------------------------------------------
+
+ALL_BY_EMAIL = ImportPolicy(
+    matching=BY_EMAIL,
+    confirmation=CONFIRM_ALL,
+    mastering=Mastering(True, WhenDeactivated.SUSPEND, True, True),
+    safeguard=Safeguard(enabled=False),
+)
+
+
+def facts_of(org: Org, kind: str) -> dict[str, Any]:
+    """The facts that Ann's last event of a kind was decided on, with whose word counted then."""
+    bodies = [load(event.body) for event in org.world.events(org.ids("ann")[0]) if event.type == kind]
+    return {**bodies[-1]["facts"], "authority": bodies[-1].get("authority")}
+
+
+def second_account(org: Org) -> None:
+    """Ann has given up her first account in HR, and has another."""
+    unassigned("HR")(org, *org.ids("ann"))
+    org.world.send(org.apps["HR"], [record("ann", 1), record("ann", 2), *map(record, PEOPLE[1:4])])
+    assert [org.world.account(org.apps["HR"], external_id).released for external_id in ("a1", "a2")] == [True, False]
+
+
+@pytest.mark.usefixtures("small_batches")
+def test_an_update_that_is_rejected_tells_of_the_person_as_he_is_by_then(database: Engine) -> None:
+    empty(database)
+    org = Org.of(database, ALL_BY_EMAIL, ALL_BY_EMAIL)
+    org.world.by_hand("taken")
+    org.world.receive(org.apps["HR"], [record("ann", email="taken@example.com"), *map(record, PEOPLE[1:4])])
+    org.workers[0].turn()
+    moved(users.Act.suspend)(org, *org.ids("ann"))
+    unassigned("HR")(org, *org.ids("ann"))
+    org.finish()
+    assert facts_of(org, "account.profile") == {"situation": "CHANGED", "status": "SUSPENDED", "authority": org.apps["AD"]}
+
+
+@pytest.mark.usefixtures("small_batches")
+def test_a_return_that_waits_tells_of_the_person_as_he_is_by_then(database: Engine) -> None:
+    empty(database)
+    org = Org.of(database, ALL_BY_EMAIL, ALL_BY_EMAIL)
+    second_account(org)
+    others = list(map(record, PEOPLE[1:4]))
+    org.world.send(org.apps["HR"], [record("ann", 1, active=False), record("ann", 2), *others])
+    org.world.receive(org.apps["HR"], [record("ann", 1), record("ann", 2), *others])
+    org.workers[0].turn()
+    moved(users.Act.suspend)(org, *org.ids("ann"))
+    org.finish()
+    told = facts_of(org, "account.wait")
+    assert (told["situation"], told["status"]) == ("CONFLICT", "SUSPENDED")
+
+
+@pytest.mark.usefixtures("small_batches")
+def test_an_account_that_was_given_up_tells_of_the_person_as_the_other_one_in_the_run_leaves_him(database: Engine) -> None:
+    empty(database)
+    org = Org.of(database, ALL_BY_EMAIL, ALL_BY_EMAIL)
+    second_account(org)
+    org.world.send(org.apps["HR"], [record("ann", 2, active=False), record("ann", 1, title="Lead"), *map(record, PEOPLE[1:4])])
+    org.finish()
+    assert facts_of(org, "account.profile")["status"] == "SUSPENDED"
 
 
 # -- the same with threads ------------------------------------------------------------------------------------------------

@@ -9,14 +9,16 @@ from hypothesis import strategies as st
 from sqlalchemy import Engine, select
 from sqlmodel import col
 
-from mastering import why
+from mastering import assignments, users, why
+from mastering.clock import now
 from mastering.errors import MasteringError
+from mastering.review import Verdict
 from mastering.rules.policy import ImportPolicy
 from mastering.store import tables
 from mastering.store.documents import load
 from mastering.store.engine import reading
-from tests.store.test_serializable import POLICIES, STEPS, Org, Step
-from tests.walks.imports_world import empty
+from tests.store.test_serializable import ALL_BY_EMAIL, PEOPLE, POLICIES, STEPS, Org, Step, record
+from tests.walks.imports_world import ADMIN, empty
 
 
 def people_of(engine: Engine) -> list[str]:
@@ -57,4 +59,34 @@ def test_the_rules_asked_again_about_any_event_give_what_was_done(
         with suppress(MasteringError):
             step(org)
     org.world.work()
+    check_every_event(org)
+
+
+def test_whom_another_account_makes_room_for_is_explained_by_the_account_that_came(database: Engine) -> None:
+    empty(database)
+    org = Org.of(database, ALL_BY_EMAIL, ALL_BY_EMAIL)
+    hr, everybody = org.apps["HR"], [record(name) for name in PEOPLE]
+    eve = org.world.by_hand("eve")
+    assignments.assign(org.engine, ADMIN, now(), hr, eve.id, external_id="nobody has seen it")
+    org.world.send(hr, everybody[:4])
+    assert org.world.account(hr, "nobody has seen it").account == "MISSING"
+    org.world.send(hr, everybody)
+    replaced = next(event for event in org.world.events(eve.id) if event.type == "account.replaced")
+    told = why.explain(org.engine, eve.id, event_id=replaced.id)
+    assert [(voice.link.app_id, voice.link.account, voice.spoke) for voice in told.voices if voice.silent is None] == [(hr, "ACTIVE", True)]
+    assert check_every_event(org) > 0
+
+
+def test_an_account_that_a_reviewer_gave_to_another_leaves_nothing_to_ask_the_rules_about_who_had_it(database: Engine) -> None:
+    empty(database)
+    org = Org.of(database, ALL_BY_EMAIL, ALL_BY_EMAIL)
+    (ann,), eve = org.ids("ann"), org.world.by_hand("eve")
+    users.act(org.engine, ADMIN, now(), eve.id, users.Act.suspend)
+    org.world.send(org.apps["HR"], [record("ann", email="else@example.com"), *map(record, PEOPLE[1:4])])
+    assignments.unassign(org.engine, ADMIN, now(), org.apps["HR"], ann)
+    assert org.world.review(org.apps["HR"], "a1", Verdict.LINK, user_id=eve.id).error is None
+    assert org.world.user(eve.id).status == "PENDING_ACTIVATION"
+    taken = next(event for event in org.world.events(ann) if event.type == "account.taken")
+    told = why.explain(org.engine, ann, event_id=taken.id)
+    assert (told.judged, told.agrees, told.alternatives, told.candidates) == (None, True, (), ())
     check_every_event(org)

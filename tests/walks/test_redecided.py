@@ -304,6 +304,7 @@ def test_a_return_that_became_another_one_meanwhile_waits(org: World) -> None:
     org.act(jane.id, "deactivate")
     org.approve(run)
     assert (org.user(jane.id).status, org.queue(hr)) == ("DEACTIVATED", {"N": ("EXACT", "exact", ["jane@example.com"])})
+    assert became(org, run, "N") == ("REDECIDED", "decided again: EXACT now means link, which was not planned: it waits")
     org.set_policy(hr, calm(mastering=RETURNS))
     org.delta(hr, [])
     assert (org.user(jane.id).status, org.user_of(hr, "N").id) == ("ACTIVE", jane.id)

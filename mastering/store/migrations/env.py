@@ -13,6 +13,7 @@ from mastering.store import (  # noqa: F401  they declare the tables
     befores,
     checkpoints,
     connections,
+    figures,
     outbound,
     owed,
     previews,
