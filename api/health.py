@@ -25,7 +25,7 @@ from mastering.rules.hook import Outcome
 from mastering.rules.lifecycle import Status
 from mastering.rules.runs import RunStatus
 from mastering.rules.tasks import OPEN, TaskStatus
-from mastering.store import figures, outbound, owed
+from mastering.store import deliveries, figures, outbound, owed
 from mastering.store.engine import reading
 
 _log = structlog.get_logger("mastering.api")
@@ -79,7 +79,7 @@ class _Figures(Collector):
             records, asked = figures.totals(session, figures.Told.situation), figures.totals(session, figures.Told.hook)
             held, waiting, takeovers = figures.held_users(session), figures.waiting(session), figures.takeovers(session)
             queue = figures.queue(session, wire(at))
-            outgoing, stopped = outbound.counts(session), outbound.stopped_apps(session)
+            outgoing, stopped = outbound.counts(session), deliveries.stopped_apps(session)
             owing, since = owed.unfinished(session)
         yield _by("status", "mastering_users", "Users by status.", {each.value: users.get(each.value, 0) for each in Status})
         yield GaugeMetricFamily("mastering_held_users", "Users under an admin's hold.", value=held)

@@ -15,12 +15,12 @@ from sqlalchemy import Connection
 from bench.databases import engine_of
 from mastering.store.engine import reading, writing
 
-_TABLES = ("users", "app_users", "history")
+_TABLES = ("users", "app_users", "status_spans", "history")
 _AT_ONCE = 10_000
 
 
 def rate(source: str, target: str) -> float:
-    """Users a second, each with its account and its history, from one address to another."""
+    """Users a second, each with its account, its status and its history, from one address to another."""
     there, here = engine_of(source), engine_of(target)
     people, took = 0, 0.0
     with reading(there) as session:

@@ -145,6 +145,9 @@ class Peers:
         `enabled=False`: also of one that is switched off. Nothing is called here; it reads one row, so it is no part of another transaction.
         """
         with reading(self._engine) as session:
+            kept = self._kept(store.edition(session, app_id), app_id, enabled=enabled)
+            if kept is not None:
+                return kept
             app, row = _require_app(session, app_id), store.connection(session, app_id)
         if row is None:
             raise _none(app)
@@ -156,6 +159,12 @@ class Peers:
                 peer = Peer(self._door, _target(row, self._vault))
                 self._open[app_id] = row.version, peer
             return peer
+
+    def _kept(self, edition: tuple[int, bool] | None, app_id: str, *, enabled: bool) -> Peer | None:
+        """The client that is there already, if it is of the connection as it is now and may be used."""
+        with self._guard:
+            version, peer = self._open.get(app_id, (0, None))
+        return peer if edition is not None and edition[0] == version and (edition[1] or not enabled) else None
 
 
 # -- inside -----------------------------------------------------------------------------------------------------------

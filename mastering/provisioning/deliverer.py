@@ -1,8 +1,9 @@
 """The deliverer: a thread that takes what waits for apps and says it to them, many at a time and some to each app (SPEC §10).
 
 Tasks are claimed with a lease and a fence, as runs are (`imports.lease`), but many in one hand: each app has a pool of its own, so that an app
-that hangs keeps nobody else's people waiting. Results are written down together, as many as have come in meanwhile: a commit for every single
-one would cost more than the calls.
+that hangs keeps nobody else's people waiting. Results are written down together, as many as come in within a moment: a commit for every single
+one would cost more than the calls, and it would cost the calls too, since whatever this thread does the threads that call wait for. What is in
+hand lasts them longer than that moment and the writing, so that they never stand idle for want of tasks.
 
 While calls are under way no transaction is open. What is in this process's hands when it dies is delivered again by whoever finds the
 lease run out.
@@ -15,9 +16,10 @@ import secrets
 import socket
 import threading
 from collections.abc import Callable
-from concurrent.futures import FIRST_COMPLETED, Future, ThreadPoolExecutor, wait
+from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta
+from queue import Empty, SimpleQueue
 from time import monotonic
 
 import structlog
@@ -33,7 +35,7 @@ from mastering.provisioning.calls import Document, Job, deliver
 from mastering.provisioning.jobs import Impossible, prepare
 from mastering.provisioning.outcomes import GivenBack, NoConnection, Outcome, Result, guard_of, record
 from mastering.settings import LEASE
-from mastering.store import outbound as store
+from mastering.store import deliveries
 from mastering.store.engine import reading, writing
 from mastering.store.outage import is_outage
 from mastering.store.outbound import OutboundTask
@@ -41,10 +43,11 @@ from mastering.vault import SecretUnreadable, Vault
 
 AT_ONCE = 8
 """Calls to one app at a time."""
-_IN_HAND = 8 * AT_ONCE
+_IN_HAND = 16 * AT_ONCE
+"""Tasks of one app in hand at the most; others are taken when half of them are delivered."""
 _ALL_IN_HAND = 1_024
-_GATHER = 0.02
-"""Seconds that a result waits for others to be written down with it."""
+_GATHER, _TOGETHER = 0.1, _IN_HAND // 2
+"""Seconds that a result waits for others to be written down with it, and how many there are at the most."""
 _LOOK_EVERY = 0.5
 FINISHED_FOR = timedelta(days=7)
 """How long tasks that have ended are kept to be looked at."""
@@ -59,6 +62,8 @@ class _Hand:
     """What is in this process's hands during one turn."""
 
     flights: dict[Future[Outcome], tuple[OutboundTask, str]] = field(default_factory=dict)
+    ended: SimpleQueue[Future[Outcome]] = field(default_factory=SimpleQueue)
+    """Those of the flights that have ended, in the order in which they did."""
     pools: dict[str, ThreadPoolExecutor] = field(default_factory=dict)
     extended: datetime = field(default_factory=now)
 
@@ -71,6 +76,26 @@ class _Hand:
         if app_id not in self.pools:
             self.pools[app_id] = ThreadPoolExecutor(at_once, thread_name_prefix="push")
         return self.pools[app_id]
+
+    def begin(self, flight: Future[Outcome], task: OutboundTask, claimed: str) -> None:
+        """Remember a delivery that is under way."""
+        self.flights[flight] = task, claimed
+        flight.add_done_callback(self.ended.put)
+
+    def landed(self, patience: float) -> list[Result]:
+        """The first delivery that ends within these seconds and those that end soon after it; they leave the hand."""
+        found: list[Result] = []
+        until = monotonic() + patience
+        while len(found) < _TOGETHER and self.flights:
+            try:
+                flight = self.ended.get(timeout=max(until - monotonic(), 0))
+            except Empty:
+                break
+            if not found:
+                until = monotonic() + _GATHER
+            task, claimed = self.flights.pop(flight)
+            found.append(Result(task, task.fence, flight.result(), claimed))
+        return found
 
 
 class Deliverer:
@@ -137,14 +162,14 @@ class Deliverer:
         """Claim what is due of every app whose hand is half empty, and begin to deliver it; how many tasks."""
         at = now()
         with reading(self._engine) as session:
-            apps = store.apps_with_work(session, wire(at))
+            apps = deliveries.apps_with_work(session, wire(at))
         apps = [app_id for app_id in apps if hand.of(app_id) <= _IN_HAND // 2]
         if not apps or len(hand.flights) >= _ALL_IN_HAND:
             return 0
         claimed: list[OutboundTask] = []
         with writing(self._engine) as session:
             for app_id in apps:
-                claimed += store.claim(session, app_id, self.owner, wire(at), wire(at + self._lease), _IN_HAND - hand.of(app_id))
+                claimed += deliveries.claim(session, app_id, self.owner, wire(at), wire(at + self._lease), _IN_HAND - hand.of(app_id))
         if not claimed:
             return 0
         with reading(self._engine) as session:
@@ -153,7 +178,7 @@ class Deliverer:
         for task in claimed:
             job = jobs[task.seq or 0]
             if isinstance(job, Job):
-                hand.flights[hand.pool(task.app_id, self._at_once).submit(self._deliver, task, job)] = task, wire(at)
+                hand.begin(hand.pool(task.app_id, self._at_once).submit(self._deliver, task, job), task, wire(at))
             else:
                 done.append(Result(task, task.fence, job, wire(at)))
         if done:
@@ -196,29 +221,22 @@ class Deliverer:
 
     def _gather(self, hand: _Hand) -> None:
         """Wait for results, and write down those that have come; keep the rest in hand."""
-        patience = (self._lease / 3).total_seconds()
-        done, _ = wait(hand.flights, timeout=patience, return_when=FIRST_COMPLETED)
-        if done and len(done) < len(hand.flights):
-            done, _ = wait(hand.flights, timeout=_GATHER)
-        results = []
-        for future in done:
-            task, claimed = hand.flights.pop(future)
-            results.append(Result(task, task.fence, future.result(), claimed))
+        results = hand.landed((self._lease / 3).total_seconds())
         if results:
             record(self._engine, self.owner, now(), results)
         if hand.flights and now() - hand.extended >= self._lease / 3:
             hand.extended = now()
             with writing(self._engine) as session:
-                store.extend(session, self.owner, wire(hand.extended + self._lease))
+                deliveries.extend(session, self.owner, wire(hand.extended + self._lease))
 
 
 def recover(engine: Engine) -> None:
     """At the start of the only process on an embedded database: what the last one had in its hands is nobody's."""
     with writing(engine) as session:
-        store.free_leases(session)
+        deliveries.free_leases(session)
 
 
 def forget_finished(engine: Engine, at: datetime) -> None:
     """Delete the tasks that ended long ago; what came of them stands in the history."""
     with writing(engine) as session:
-        store.forget_finished(session, wire(at - FINISHED_FOR))
+        deliveries.forget_finished(session, wire(at - FINISHED_FOR))

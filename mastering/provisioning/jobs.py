@@ -22,8 +22,8 @@ from mastering.rules.profile import Sources, supplied
 from mastering.rules.provisioning import USERNAME, Reads, is_allowed, may_create, reads_of, still_wanted, tells_attributes, wanted
 from mastering.rules.record import AccountState
 from mastering.rules.tasks import TaskKind
+from mastering.store import deliveries, people
 from mastering.store import outbound as store
-from mastering.store import people
 from mastering.store.documents import load
 from mastering.store.outbound import OutboundLink, OutboundTask
 
@@ -51,7 +51,7 @@ def prepare(session: Session, tasks: Sequence[OutboundTask], now: datetime) -> d
     """What each of these tasks comes to, by number."""
     users = people.users(session, {task.user_id for task in tasks})
     links = store.links(session, {task.account_id for task in tasks})
-    followed = store.followed(session, [task for task in tasks if task.kind is TaskKind.DEACTIVATE])
+    followed = deliveries.followed(session, [task for task in tasks if task.kind is TaskKind.DEACTIVATE])
     sources = load_sources(session, now)
     apps = {app_id: _app(told, sources) for app_id, told in store.receivers(session).items()}
     found: dict[int, Job | Overtaken | Impossible] = {}

@@ -28,8 +28,8 @@ from mastering.provisioning.jobs import Impossible, Overtaken
 from mastering.rules.people import Account
 from mastering.rules.record import AccountState, external_id_of, merge
 from mastering.rules.tasks import ENDED, TaskKind, TaskStatus, TaskTrigger, after_failure, next_task_status, pause
+from mastering.store import deliveries, people, tables
 from mastering.store import outbound as store
-from mastering.store import people, tables
 from mastering.store.documents import canonical
 from mastering.store.engine import writing
 from mastering.store.locks import LOCKED
@@ -45,6 +45,8 @@ _EVENTS = {
     Made.REACTIVATED: "account.push.reactivated",
     Made.PASSWORD: "account.push.password",
 }
+_Key = tuple[str, str]
+"""An app, and a key by which it knows an account."""
 _BREATH = timedelta(seconds=5)
 """How long an app is left alone that did not answer, if it does not say itself."""
 
@@ -84,21 +86,22 @@ def record(engine: Engine, owner: str, now: datetime, results: Sequence[Result])
     with writing(engine) as session:
         ledger = Ledger(session, now, SERVICE)
         ledger.load_users({result.task.user_id for result in results})
-        held = store.held(session, {result.seq: result.fence for result in results}, owner)
+        held = deliveries.held(session, {result.seq: result.fence for result in results}, owner)
         told: dict[str, dict[str, str]] = {}
+        taken = _taken(session, [result for result in results if result.seq in held])
         for result in results:
             task = held.get(result.seq)
             if task is None:
                 _log.warning("a delivery was taken over", task=result.task.id, app=result.task.app_id)
                 continue
-            _write(ledger, task, result.outcome, now)
+            _write(ledger, task, result.outcome, now, taken)
             if isinstance(result.outcome, Told) and result.outcome.scim_id is not None:
                 told.setdefault(task.app_id, {})[task.account_id] = result.outcome.scim_id
             session.add(task)
         review_disagreements(ledger, list(ledger.users.values()))
         ledger.flush()
         session.flush()
-        store.supersede_dead(session, _made_good(held.values()), ledger.at)
+        deliveries.supersede_dead(session, _made_good(held.values()), ledger.at)
         for app_id, scim_ids in told.items():
             store.keep_links(session, app_id, scim_ids, ledger.at)
         store.forget_links(session, _nobodys(ledger, held.values()))
@@ -117,12 +120,12 @@ def _nobodys(ledger: Ledger, tasks: Collection[OutboundTask]) -> set[str]:
     return ended - {task.account_id for task in store.unsettled(ledger.session, ended)}
 
 
-def _write(ledger: Ledger, task: OutboundTask, outcome: Outcome, now: datetime) -> None:
+def _write(ledger: Ledger, task: OutboundTask, outcome: Outcome, now: datetime, taken: set[_Key]) -> None:
     task.owner = task.lease_until = None
     match outcome:
         case Told():
             _finish(ledger, task, TaskTrigger.finish)
-            _tell(ledger, task, outcome)
+            _tell(ledger, task, outcome, taken)
         case Overtaken():
             _finish(ledger, task, TaskTrigger.supersede)
         case GivenBack():
@@ -168,7 +171,7 @@ def _sentence(outcome: PeerFailed | Impossible | NoConnection) -> str:
 # -- what the app has now ---------------------------------------------------------------------------------------------------
 
 
-def _tell(ledger: Ledger, task: OutboundTask, told: Told) -> None:
+def _tell(ledger: Ledger, task: OutboundTask, told: Told, taken: set[_Key]) -> None:
     """Bring the account to what the app has now, and tell of it."""
     account = ledger.accounts.get(task.account_id)
     if account is None:
@@ -185,7 +188,7 @@ def _tell(ledger: Ledger, task: OutboundTask, told: Told) -> None:
     account.profile = known
     if told.active is not None and told.scim_id is not None:
         account.account = AccountState.ACTIVE if told.active else AccountState.INACTIVE
-    _know_by(ledger, account, told)
+    _know_by(account, told, taken)
     if account.last_run_id is None:
         account.digest = sha256(canonical(known)).digest()  # complete: an import that brings the same finds it unchanged
     account.last_updated = ledger.at
@@ -197,13 +200,24 @@ def _tell(ledger: Ledger, task: OutboundTask, told: Told) -> None:
         ledger.touch(account)
 
 
-def _know_by(ledger: Ledger, account: Account, told: Told) -> None:
+def _taken(session: Session, results: Sequence[Result]) -> set[_Key]:
+    """Of the keys that the apps have told, those by which an account is known already; asked once for all results."""
+    told: dict[str, set[str]] = {}
+    for result in results:
+        key = external_id_of(result.outcome.scim_id) if isinstance(result.outcome, Told) else None
+        if key is not None:
+            told.setdefault(result.task.app_id, set()).add(key)
+    return {(app_id, key) for app_id, keys in told.items() for key in people.accounts_of_app(session, app_id, keys)}
+
+
+def _know_by(account: Account, told: Told, taken: set[_Key]) -> None:
     """Take over the key by which the next pull will know the account, its SCIM id, where it is nobody else's."""
     key = external_id_of(told.scim_id)
     if key is None or key == account.external_id or account.last_run_id is not None:
         return
-    if not people.accounts_of_app(ledger.session, account.app_id, [key]):
+    if (account.app_id, key) not in taken:
         account.external_id = key
+        taken.add((account.app_id, key))
 
 
 def _tell_app(ledger: Ledger, task: OutboundTask, told: Told) -> None:
@@ -229,10 +243,10 @@ def _look_after_apps(ledger: Ledger, now: datetime, results: Sequence[Result]) -
                 pause_until = wire(now + (_BREATH if outcome.retry_after is None else timedelta(seconds=outcome.retry_after)))
                 until[app_id] = max(until.get(app_id, ""), pause_until)
     for app_id in sorted(until):
-        store.leave_alone(ledger.session, app_id, until[app_id])
+        deliveries.leave_alone(ledger.session, app_id, until[app_id])
     for app_id in sorted(stopped):
         at, reason = stopped[app_id]  # refused with the credentials of that instant, and not with later ones
-        if store.pause(ledger.session, app_id, at, reason):
+        if deliveries.pause(ledger.session, app_id, at, reason):
             _note_app(ledger, app_id, "provisioning.paused", {"reason": reason})
 
 

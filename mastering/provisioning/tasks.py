@@ -15,7 +15,7 @@ from mastering.errors import NotFound, WrongState
 from mastering.ledger import Actor, Ledger
 from mastering.rules.policy import PasswordSeed
 from mastering.rules.tasks import TaskKind, TaskStatus, TaskTrigger, next_task_status
-from mastering.store import catalog, tables
+from mastering.store import catalog, deliveries, tables
 from mastering.store import outbound as store
 from mastering.store.engine import reading, writing
 from mastering.store.locks import LOCKED
@@ -76,8 +76,8 @@ def state(engine: Engine, app_id: str) -> QueueState:
     """What waits for an app; raises `NotFound`."""
     with reading(engine) as session:
         _require_app(session, app_id)
-        counts, row = store.counts(session, app_id).get(app_id, store.Counts({}, None)), store.queue(session, app_id)
-        stopped = app_id in store.stopped_apps(session)
+        counts, row = store.counts(session, app_id).get(app_id, store.Counts({}, None)), deliveries.queue(session, app_id)
+        stopped = app_id in deliveries.stopped_apps(session)
     told = counts.by_status
     return QueueState(
         told.get(TaskStatus.PENDING, 0),
@@ -149,7 +149,7 @@ def resume(engine: Engine, actor: Actor, now: datetime, app_id: str) -> None:
     """The app takes our credentials again: let its queue go on, if it was stopped."""
     with writing(engine) as session:
         app = _require_app(session, app_id, lock=True)
-        if store.resume(session, app_id):
+        if deliveries.resume(session, app_id):
             ledger = Ledger(session, now, actor)
             ledger.note(app, "provisioning.resumed", {})
             ledger.flush()

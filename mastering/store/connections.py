@@ -109,6 +109,13 @@ def connection(session: Session, app_id: str, *, lock: bool = False) -> Connecti
     return found
 
 
+def edition(session: Session, app_id: str) -> tuple[int, bool] | None:
+    """Which version of an app's connection holds, and whether it is switched on: all that has to be seen before each call."""
+    query = select(col(Connection.version), col(Connection.enabled)).where(col(Connection.app_id) == app_id)
+    row = session.execute(query).first()
+    return None if row is None else (row[0], row[1])
+
+
 def connections(session: Session) -> list[Connection]:
     """All connections, ascending by app."""
     return list(session.execute(select(Connection).order_by(col(Connection.app_id))).scalars())

@@ -9,7 +9,7 @@ import pytest
 from sqlmodel import update
 
 from mastering.imports import reading as chunks
-from mastering.store import tables
+from mastering.store import heads, tables
 from mastering.store.engine import writing
 from tests.walks.imports_world import World, calm, master, person
 
@@ -63,6 +63,16 @@ def test_of_an_unchanged_snapshot_no_line_is_read(world: World, monkeypatch: pyt
     world.work()
     assert world.situations(world.run(run_id)) == {"UNCHANGED": 3}
     assert not read
+
+
+def test_a_directory_of_several_parts_is_swept_in_full(world: World, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(heads, "_PAGES_AT_ONCE", 2)
+    monkeypatch.setattr(heads, "_SWEPT_AT_ONCE", 70)
+    app_id = world.app("HR", calm(mastering=master()))
+    many = [person(f"p{number}") for number in range(200)]
+    world.send(app_id, many)
+    assert world.situations(world.send(app_id, many[1:])) == {"UNCHANGED": 199, "WENT_MISSING": 1}
+    assert world.situations(world.send(app_id, many[1:])) == {"UNCHANGED": 200}
 
 
 def test_what_another_app_says_word_for_word_is_nobodys_mark(world: World) -> None:

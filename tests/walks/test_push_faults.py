@@ -114,6 +114,29 @@ def test_refused_credentials_stop_the_queue_until_others_are_entered_and_nothing
     assert server.named("ann@example.com")["active"] is True
 
 
+def test_new_credentials_let_a_queue_go_on_that_was_refused_in_its_midst_and_everybody_is_told_once(
+    world: PushWorld, server: ScimServer
+) -> None:
+    app = world.target(server)
+    people = [world.by_hand(f"person{number}").id for number in range(30)]
+    for each in people:
+        world.assign(app, each)
+    taken_until = 10
+    server.behaves = lambda call: (401, {}) if len(server.users) >= taken_until and "second" not in call.headers["Authorization"] else None
+    world.deliver()
+    told = len(server.users)
+    assert taken_until <= told < len(people)
+    assert {(task.status.value, task.attempts) for task in world.tasks(app) if task.status is TaskStatus.PENDING} == {("PENDING", 0)}
+    before = tasks.state(world.engine, app)
+    assert (before.waiting, before.delivering, before.dead) == (len(people) - told, 0, 0)
+    assert before.paused is not None
+    world.connect(app, server, "second-token")
+    world.deliver()
+    assert sorted(user["externalId"] for user in server.users.values()) == sorted(people)
+    assert world.kinds_and_statuses(app) == [("CREATE", "DONE")] * len(people)
+    assert [world.kinds(each).count("account.push.created") for each in people] == [1] * len(people)
+
+
 def test_a_connection_that_works_again_lets_the_queue_go_on(world: PushWorld, server: ScimServer) -> None:
     app = world.target(server)
     world.assign(app, world.by_hand("ann").id)
