@@ -8,7 +8,7 @@ from typing import Annotated, Any
 from litestar import Controller, Request, Response, get, post
 from litestar.params import FromPath, FromQuery, JSONBody, QueryParameter
 from litestar.status_codes import HTTP_202_ACCEPTED
-from msgspec import Struct
+from msgspec import Struct, convert
 
 from api.auth import actor_of
 from api.imports import milliseconds
@@ -28,10 +28,26 @@ _MOST = 2**31 - 1
 
 
 class WantedReconciliation(Struct, rename="camel", forbid_unknown_fields=True):
-    """What is to be compared: everybody, or one app's people. `repair`: plan what would do away with the differences, app by app."""
+    """What is to be compared: everybody, or one app's people. `repair`: plan what would do away with the differences, app by app.
+
+    `readApps`: read the users of the app, or of all connected apps, and report what differs there.
+    """
 
     app_id: str | None = None
     repair: bool = False
+    read_apps: bool = False
+
+
+class AppRead(Struct, rename="camel"):
+    """How an app was read: since when, how many users came, of how many no id could be read; or `error`, in words. Not yet: all are null."""
+
+    app_id: str
+    began: str | None = None
+    users: int | None = None
+    unreadable: int | None = None
+    pages: int | None = None
+    requests: int | None = None
+    error: str | None = None
 
 
 class Checked(Struct):
@@ -48,6 +64,7 @@ class Reconciliation(Struct, rename="camel"):
     id: str
     app_id: str | None
     repair: bool
+    read_apps: bool
     source: str
     status: str
     checked: Checked
@@ -55,6 +72,7 @@ class Reconciliation(Struct, rename="camel"):
     repairable: int
     respected: int
     runs: list[str]
+    readings: list[AppRead]
     error: str | None
     started_by: dict[str, str]
     created: str
@@ -95,7 +113,9 @@ class ReconciliationController(Controller):
     @post(status_code=HTTP_202_ACCEPTED, summary="Start a reconciliation", sync_to_thread=True)
     def start(self, request: Request[Any, Any, Any], data: JSONBody[WantedReconciliation]) -> Response[Reconciliation]:
         """Compare what the rules expect with what is. It is carried out by a worker; nothing is changed, but what the plans of a repair do."""
-        row = passes.start(request.app.state.engine, actor_of(request), now(), app_id=data.app_id, repair=data.repair)
+        row = passes.start(
+            request.app.state.engine, actor_of(request), now(), app_id=data.app_id, repair=data.repair, read_apps=data.read_apps
+        )
         request.app.state.worker.wake()
         return Response(view(row), headers={"Location": f"/api/v1/reconciliations/{row.id}"})
 
@@ -145,6 +165,7 @@ def view(row: store.Reconciliation) -> Reconciliation:
         id=row.id,
         app_id=row.app_id,
         repair=row.repair,
+        read_apps=row.read_apps,
         source=row.source,
         status=row.status,
         checked=Checked(row.users, row.accounts, row.events),
@@ -152,6 +173,7 @@ def view(row: store.Reconciliation) -> Reconciliation:
         repairable=counts.get("repairable", 0),
         respected=counts.get("respected", 0),
         runs=load(row.runs),
+        readings=[convert(each, AppRead) for each in load(row.readings)],
         error=row.error,
         started_by=load(row.started_by),
         created=row.created,

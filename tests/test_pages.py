@@ -89,7 +89,8 @@ def test_the_page_on_the_sdk_does_the_whole_job_with_nothing_but_the_sdk(tmp_pat
 
 
 def test_the_page_on_reconciliation_finds_what_has_drifted_and_respects_what_an_admin_wants(tmp_path: Path) -> None:
-    _, told, over_http, repaired, after, nightly, undone = page.run("reconciliation.md", tmp_path)[:7]
+    _, told, over_http, against_apps, repaired, after, nightly, undone = page.run("reconciliation.md", tmp_path)[:8]
+    assert "3 differences: 1 repairable" in against_apps
     assert "status: the run left DEACTIVATED, now ACTIVE" in undone
     assert "COMPLETED" in undone
     assert ("COMPLETED" in repaired, "deactivate" in repaired) == (True, True)

@@ -30,6 +30,9 @@ def reconcile(
     app: AppName = None,
     *,
     repair: Annotated[bool, typer.Option("--repair", help="Plan what would do away with it, one import run for each app.")] = False,
+    read_apps: Annotated[
+        bool, typer.Option("--read-apps", help="Read the connected apps' users, too, and report what differs there.")
+    ] = False,
     limit: Limit = 50,
     server: Server = SERVER,
     token: Token = None,
@@ -41,7 +44,7 @@ def reconcile(
     a safeguard holds a repair; 2: bad input; 1: failed.
     """
     with connect(server, token, data_dir) as client:
-        wanted = {"appId": client.app_id(app) if app else None, "repair": repair}
+        wanted = {"appId": client.app_id(app) if app else None, "repair": repair, "readApps": read_apps}
         found = _follow(client, decode(client.ask("POST", "/reconciliations", json=wanted), Reconciliation))
         ended = _report(client, found, limit)
         repairs = {report(client, follow(client, read_run(client, run))) for run in found.runs}

@@ -19,6 +19,11 @@ TITLES = {
     "failed_task": "the app was not told",
     "schedule_missed": "schedule was not kept",
     "history_broken": "history does not verify",
+    "app_account_gone": "known here and gone there",
+    "app_account_unknown": "there and unknown here",
+    "app_active_differs": "active in the app, or not, other than here",
+    "app_attributes_differ": "other values in the app than here",
+    "app_not_read": "the app could not be read",
 }
 """What is behind a kind's name."""
 
@@ -44,7 +49,9 @@ def group(kind: str, rows: Sequence[Difference], total: int, labels: Mapping[str
 def _what(row: Difference) -> list[Text]:
     if row.kind == "status_drift":
         return [move_text(row.actual.get("status"), row.expected.get("status"))]
-    if row.kind == "attribute_drift":
+    if row.kind in {"app_active_differs", "app_account_gone", "app_account_unknown"}:
+        return [words(f"{row.expected.get('account', 'unknown')} here, {row.actual.get('account', 'gone')} there")]
+    if row.kind in {"attribute_drift", "app_attributes_differ"}:
         return [attribute_text(name, Attribute(row.actual.get(name), value)) for name, value in row.expected.items()]
     if row.kind == "waiting_matches":
         return [words(f"{row.actual.get('action')} → {row.expected.get('action')}")]
@@ -53,7 +60,9 @@ def _what(row: Difference) -> list[Text]:
 
 def _why(row: Difference) -> Text:
     style = "dim" if row.respected else "yellow" if row.repairable else "red"
-    return words(row.detail if row.kind in {"history_broken", "schedule_missed", "failed_task"} else row.because, style=style)
+    return words(
+        row.detail if row.kind in {"history_broken", "schedule_missed", "failed_task", "app_not_read"} else row.because, style=style
+    )
 
 
 def summary(found: Reconciliation) -> Group:

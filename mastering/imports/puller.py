@@ -1,4 +1,4 @@
-"""The puller: receives pulls, some at a time, in threads beside the import worker, so that a slow server keeps nobody waiting but its own app.
+"""The puller: receives pulls, and reads apps for reconciliations, some at a time, in threads beside the import worker, so that a slow server keeps nobody waiting but its own app.
 
 Like the worker it looks by itself now and then, wakes when somebody in this process orders a pull, and lives on rows with a lease. A thread
 that waits for a server when the process stops is not waited for: its lease ends, and whoever claims the run then begins it anew.
@@ -12,6 +12,7 @@ import socket
 import threading
 from collections.abc import Callable
 from datetime import timedelta
+from functools import partial
 from itertools import count
 
 import structlog
@@ -23,6 +24,8 @@ from mastering.imports import runs
 from mastering.imports.lease import Lease, LeaseLostError, StoppedError
 from mastering.imports.pulling import receive
 from mastering.ledger import SERVICE
+from mastering.reconcile.claims import Claim
+from mastering.reconcile.reading import claim, read_apps
 from mastering.settings import LEASE
 from mastering.store import runs as run_store
 from mastering.store import tables
@@ -73,10 +76,10 @@ class Puller:
 
     def turn(self) -> bool:
         """Receive one pull in this thread, if there is one; whether there was. What a test calls instead of waiting."""
-        run = self._claim()
-        if run is not None:
-            self._receive(run)
-        return run is not None
+        work = self._claim()
+        if work is not None:
+            work()
+        return work is not None
 
     def _work(self) -> None:
         while not self._stopping.is_set():
@@ -88,34 +91,50 @@ class Puller:
         """Begin to receive a pull, if there is one and room for it; whether to look again at once."""
         if not self._room.acquire(timeout=_LOOK_EVERY):
             return True
-        run = None
+        work = None
         try:
-            run = self._claim()
+            work = self._claim()
         except Exception as fault:  # noqa: BLE001 - the thread outlives an outage of the database
             _log.warning("no pull can be claimed", exc_info=fault)
-        if run is None:
+        if work is None:
             self._room.release()
             return False
-        thread = threading.Thread(target=self._receive_and_make_room, args=(run,), name=f"pull-{run.id}", daemon=True)
+        thread = threading.Thread(target=self._work_and_make_room, args=(work,), name="pull", daemon=True)
         self._receiving.add(thread)
         thread.start()
         return True
 
-    def _receive_and_make_room(self, run: tables.ImportRun) -> None:
+    def _work_and_make_room(self, work: Callable[[], None]) -> None:
         try:
-            self._receive(run)
+            work()
         finally:
             self._receiving.discard(threading.current_thread())
             self._room.release()
             self._wake.set()
 
-    def _claim(self) -> tables.ImportRun | None:
+    def _claim(self) -> Callable[[], None] | None:
+        """A pull, or else the apps of a reconciliation: what is to be done of it, claimed."""
+        run = self._claim_pull()
+        if run is not None:
+            return partial(self._receive, run)
+        mine = claim(self._engine, f"{self._owner}-{next(self._numbers)}", self._lease)
+        return partial(self._read, mine) if mine is not None else None
+
+    def _claim_pull(self) -> tables.ImportRun | None:
         at = now()
         with reading(self._engine) as session:
             if not run_store.pull_waits(session, wire(at)):
                 return None
         with writing(self._engine) as session:
             return run_store.claim_pull(session, f"{self._owner}-{next(self._numbers)}", wire(at), wire(at + self._lease))
+
+    def _read(self, mine: Claim) -> None:
+        """Read the apps of a reconciliation; one that is left, as the database was away, is begun anew when its lease ends."""
+        try:
+            read_apps(mine, self._peers, self._stopping.is_set)
+            self._sealed()
+        except Exception as fault:  # noqa: BLE001 - the thread outlives an outage of the database
+            _log.warning("a reading was left; it is begun anew when its lease ends", reconciliation_id=mine.id, exc_info=fault)
 
     def _receive(self, run: tables.ImportRun) -> None:
         structlog.contextvars.bind_contextvars(run_id=run.id, worker=self._owner)

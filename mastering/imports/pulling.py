@@ -206,13 +206,13 @@ def _stay(lease: Lease, seconds: float) -> None:
 
 def _lines(reading: _Reading, resources: Sequence[Any], latest: datetime) -> Iterator[Line]:
     for number, resource in enumerate(resources, reading.count + 1):
-        yield _line(number, resource, reading.paths)
+        yield line_of(number, resource, reading.paths)
         meta = fold(resource).get("meta") if isinstance(resource, dict) else None
         reading.heed(fold(meta).get("lastmodified") if isinstance(meta, dict) else None, latest)
     reading.count += len(resources)
 
 
-def _line(number: int, resource: Any, paths: Paths) -> Line:
+def line_of(number: int, resource: Any, paths: Paths) -> Line:
     """A user as a record. What a server writes anew each time (`meta`), and the order in which it writes, is no part of it."""
     if not isinstance(resource, dict):
         return refusal(number, Unusable.not_an_object, "the resource is not an object")

@@ -9,14 +9,18 @@ from sqlalchemy import Engine
 from sqlmodel import Session
 
 from mastering.clock import wire
+from mastering.connections import require_enabled
 from mastering.errors import NotFound
 from mastering.ids import new_id
+from mastering.imports.runs import importable
 from mastering.ledger import Actor, Ledger
 from mastering.rules.reconciliation import PassStatus
 from mastering.store import catalog
+from mastering.store import connections as connection_store
 from mastering.store import reconciliations as store
 from mastering.store.documents import dump, load
 from mastering.store.engine import reading, writing
+from mastering.store.tables import AppStatus
 
 ON_DEMAND = "ON_DEMAND"
 SCHEDULE = "SCHEDULE"
@@ -24,22 +28,38 @@ _FORGET_AT_ONCE = 5_000
 
 
 def start(
-    engine: Engine, actor: Actor, now: datetime, *, app_id: str | None = None, repair: bool = False, source: str = ON_DEMAND
+    engine: Engine,
+    actor: Actor,
+    now: datetime,
+    *,
+    app_id: str | None = None,
+    repair: bool = False,
+    read_apps: bool = False,
+    source: str = ON_DEMAND,
 ) -> store.Reconciliation:
-    """Ask for a reconciliation of everybody, or of one app's people; a worker carries it out. Raises `NotFound`."""
+    """Ask for a reconciliation of everybody, or of one app's people; a worker carries it out.
+
+    `read_apps`: hold the accounts against the users of their apps, too, of the one app or of all that are active and connected. Raises
+    `NotFound`, and `Invalid` where the one app is inactive, or has no connection that is on.
+    """
     with writing(engine) as session:
-        return write(session, actor, now, app_id=app_id, repair=repair, source=source)
+        return write(session, actor, now, app_id=app_id, repair=repair, read_apps=read_apps, source=source)
 
 
-def write(session: Session, actor: Actor, now: datetime, *, app_id: str | None, repair: bool, source: str) -> store.Reconciliation:
+def write(
+    session: Session, actor: Actor, now: datetime, *, app_id: str | None, repair: bool, source: str, read_apps: bool = False
+) -> store.Reconciliation:
     """The same within a transaction."""
     org = catalog.org(session, lock=True)
     if app_id is not None and catalog.app(session, app_id) is None:
         raise NotFound(f"Not found: Resource not found: {app_id} (AppInstance)")
+    wanted = _connected(session, app_id) if read_apps else []
     row = store.Reconciliation(
         id=new_id("rec"),
         app_id=app_id,
         repair=repair,
+        read_apps=read_apps,
+        readings=dump([{"appId": each} for each in wanted]),
         source=source,
         status=PassStatus.QUEUED,
         started_by=dump(actor.document()),
@@ -47,10 +67,20 @@ def write(session: Session, actor: Actor, now: datetime, *, app_id: str | None, 
     )
     session.add(row)
     ledger = Ledger(session, now, actor)
-    ledger.note(org, "reconciliation.start", {"reconciliation": row.id, "appId": app_id, "repair": repair, "source": source})
+    told = {"reconciliation": row.id, "appId": app_id, "repair": repair, "source": source}
+    ledger.note(org, "reconciliation.start", told | ({"readApps": wanted} if read_apps else {}))
     ledger.flush()
     session.add(org)
     return row
+
+
+def _connected(session: Session, app_id: str | None) -> list[str]:
+    """The apps whose users can be read."""
+    if app_id is not None:
+        require_enabled(session, importable(session, app_id))
+        return [app_id]
+    on = {row.app_id for row in connection_store.connections(session) if row.enabled}
+    return [app.id for app in catalog.all_apps(session) if app.id in on and app.status is AppStatus.ACTIVE]
 
 
 def under_way(session: Session) -> str | None:

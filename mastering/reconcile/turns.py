@@ -8,8 +8,8 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Callable
-from dataclasses import dataclass
 from datetime import datetime, timedelta
+from functools import partial
 
 import structlog
 from sqlalchemy import Engine
@@ -20,46 +20,23 @@ from mastering.clock import wire
 from mastering.imports import runs
 from mastering.imports.repairing import RECONCILIATION
 from mastering.ledger import Ledger
-from mastering.reconcile.comparing import PARTS, Batch
+from mastering.reconcile.claims import Claim, LostError
+from mastering.reconcile.comparing import PARTS, Batch, Part
+from mastering.reconcile.connected import compare
 from mastering.reconcile.passes import starter
-from mastering.rules.reconciliation import PASS_ENDED, Difference, PassStatus, PassTrigger, next_pass_status
+from mastering.rules.reconciliation import Difference, PassStatus, PassTrigger, next_pass_status
 from mastering.rules.record import Mode
-from mastering.store import bulk, catalog
+from mastering.store import bulk, catalog, readings
 from mastering.store import reconciliations as store
 from mastering.store.documents import dump, load
 from mastering.store.engine import reading, writing
-from mastering.store.locks import LOCKED, let_go_after
+from mastering.store.locks import LOCKED
 from mastering.store.outage import is_outage
 from mastering.store.tables import App, AppStatus
 
 TURN = timedelta(seconds=1)
 """How long a reconciliation goes on before imports have their turn."""
 _log = structlog.get_logger("mastering.worker")
-
-
-class _LostError(Exception):
-    """The reconciliation is another worker's by now."""
-
-
-@dataclass(frozen=True, slots=True)
-class _Claim:
-    """One claim of one reconciliation, for `length` from each batch."""
-
-    engine: Engine
-    id: str
-    owner: str
-    fence: int
-    length: timedelta
-
-    def hold(self, session: Session) -> store.Reconciliation:
-        """The reconciliation, locked and leased for longer; raises `_LostError` if it is somebody else's by now."""
-        let_go_after(session, self.length)
-        row = session.get(store.Reconciliation, self.id, with_for_update=LOCKED)
-        if row is None or (row.owner, row.fence) != (self.owner, self.fence) or row.status in PASS_ENDED:
-            raise _LostError(self.id)
-        row.lease_until = wire(clock_now() + self.length)
-        session.add(row)
-        return row
 
 
 def take_turn(engine: Engine, owner: str, length: timedelta, stopping: Callable[[], bool]) -> bool:
@@ -74,10 +51,10 @@ def take_turn(engine: Engine, owner: str, length: timedelta, stopping: Callable[
             return False
         if row.status is PassStatus.QUEUED:
             row.status = next_pass_status(row.status, PassTrigger.compare)
-    claim = _Claim(engine, row.id, owner, row.fence, length)
+    claim = Claim(engine, row.id, owner, row.fence, length)
     try:
         _carry_on(claim, row, now + TURN, stopping)
-    except _LostError:
+    except LostError:
         _log.warning("reconciliation lost", reconciliation_id=row.id)
     except Exception as fault:
         if is_outage(fault):
@@ -87,21 +64,25 @@ def take_turn(engine: Engine, owner: str, length: timedelta, stopping: Callable[
     return True
 
 
-def _carry_on(claim: _Claim, row: store.Reconciliation, until: datetime, stopping: Callable[[], bool]) -> None:
+def _carry_on(claim: Claim, row: store.Reconciliation, until: datetime, stopping: Callable[[], bool]) -> None:
     """Batch after batch until the last part is done, the turn is over, or the worker is to stop."""
     part, cursor = row.part, row.cursor
-    while part < len(PARTS):
+    parts: tuple[Part, ...] = (*PARTS, partial(compare, row.id, load(row.readings))) if row.read_apps else PARTS
+    while part < len(parts):
         now = clock_now()
         if now >= until or stopping():
-            with writing(claim.engine) as session:
-                mine = claim.hold(session)
-                mine.owner, mine.lease_until = None, None
+            claim.give_back()
             return
         with reading(claim.engine) as session:
-            batch = PARTS[part](session, now, row.app_id, cursor)
+            batch = parts[part](session, now, row.app_id, cursor)
         part, cursor = (part, batch.cursor) if batch.cursor is not None else (part + 1, "")
         with writing(claim.engine) as session:
-            _keep(session, claim.hold(session), batch, part, cursor)
+            mine = claim.hold(session)
+            _keep(session, mine, batch, part, cursor)
+            mine.reading = part == len(PARTS) and cursor == "" and row.read_apps
+        if mine.reading:  # what can be compared without calling anybody is; the worker's turn comes again when the apps have been read
+            claim.give_back()
+            return
     _complete(claim)
 
 
@@ -137,7 +118,7 @@ def _row(reconciliation_id: str, seq: int, batch: Batch, difference: Difference,
     )
 
 
-def _complete(claim: _Claim) -> None:
+def _complete(claim: Claim) -> None:
     now = clock_now()
     with writing(claim.engine) as session:
         row = claim.hold(session)
@@ -158,7 +139,7 @@ def _repair(session: Session, row: store.Reconciliation, now: datetime) -> list[
     return begun
 
 
-def _fail(claim: _Claim, error: str) -> None:
+def _fail(claim: Claim, error: str) -> None:
     now = clock_now()
     with writing(claim.engine) as session:
         row = claim.hold(session)
@@ -167,7 +148,8 @@ def _fail(claim: _Claim, error: str) -> None:
 
 
 def _end(session: Session, row: store.Reconciliation, now: datetime, kind: str) -> None:
-    row.completed, row.lease_until = wire(now), None
+    row.completed, row.lease_until, row.reading = wire(now), None, False
+    readings.drop(session, row.id)
     org = catalog.org(session, lock=True)
     ledger = Ledger(session, now, starter(row))
     told = {"reconciliation": row.id, "runs": load(row.runs), "users": row.users, "found": row.found, "counts": load(row.counts)}

@@ -48,6 +48,11 @@ class Kind(StrEnum):
     failed_task = "failed_task"
     schedule_missed = "schedule_missed"
     history_broken = "history_broken"
+    app_account_gone = "app_account_gone"
+    app_account_unknown = "app_account_unknown"
+    app_active_differs = "app_active_differs"
+    app_attributes_differ = "app_attributes_differ"
+    app_not_read = "app_not_read"
 
 
 class Cause(StrEnum):
@@ -72,6 +77,10 @@ class Cause(StrEnum):
     not_fired = "not_fired"
     nothing_started = "nothing_started"
     chain_broken = "chain_broken"
+    app_says_otherwise = "app_says_otherwise"
+    not_told_yet = "not_told_yet"
+    could_not_read = "could_not_read"
+    users_unreadable = "users_unreadable"
 
 
 IN_WORDS: dict[Cause, str] = {
@@ -94,6 +103,10 @@ IN_WORDS: dict[Cause, str] = {
     Cause.not_fired: "a schedule was due, and no process has taken the firing",
     Cause.nothing_started: "a schedule fired, and nothing could be started",
     Cause.chain_broken: "the history does not verify",
+    Cause.app_says_otherwise: "the app says so today, and no import has brought it",
+    Cause.not_told_yet: "what the app has to be told of this account has not been delivered",
+    Cause.could_not_read: "the app's users could not be read, so nothing is said of them",
+    Cause.users_unreadable: "some of the app's users could not be read, so nobody is said to be gone from there",
 }
 
 RESPECTED = frozenset(

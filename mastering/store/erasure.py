@@ -13,7 +13,7 @@ from sqlmodel import Session, col
 
 from mastering.rules.runs import ENDED
 from mastering.rules.tasks import OPEN
-from mastering.store import befores
+from mastering.store import befores, readings
 from mastering.store.outbound import OutboundLink, OutboundTask
 from mastering.store.previews import PreviewRow
 from mastering.store.reconciliations import Difference
@@ -58,7 +58,8 @@ def plans_of(session: Session, user_id: str, account_ids: Collection[str], known
 
 
 def reports_of(session: Session, user_id: str, account_ids: Collection[str]) -> int:
-    """Empty what reconciliations and previews reported of the person; how many rows."""
+    """Empty what reconciliations and previews reported of the person, and forget what is just being compared; how many rows."""
+    readings.forget_accounts(session, account_ids)
     emptied = update(Difference).where(or_(*_about(Difference, user_id, account_ids)))
     reported = _changed(session, emptied.values(external_id=None, login=None, detail="erased", expected="{}", actual="{}"))
     emptied = update(PreviewRow).where(or_(*_about(PreviewRow, user_id, account_ids)))

@@ -40,6 +40,11 @@ class Reconciliation(SQLModel, table=True):
     started_by: str = Field(sa_type=Text)
     created: str
     completed: str | None = None
+    read_apps: bool = False
+    reading: bool = False
+    """Whether it is the reader's turn, and not the worker's."""
+    readings: str = Field(default="[]", sa_type=Text)
+    """The apps that are read, in their order, and what has come of each."""
     part: int = 0
     cursor: str = ""
     owner: str | None = None
@@ -96,10 +101,14 @@ DIFFERENCE_COLUMNS = (
 # -- reconciliations --------------------------------------------------------------------------------------------------
 
 
-def claim(session: Session, owner: str, now: str, until: str) -> Reconciliation | None:
-    """Take the reconciliation that may go on and was asked for first, and lease it with a new fence; `None` if there is none."""
+def claim(session: Session, owner: str, now: str, until: str, *, reading: bool = False) -> Reconciliation | None:
+    """Take the reconciliation that may go on and was asked for first, and lease it with a new fence; `None` if there is none.
+
+    `reading`: of those whose apps are to be read, and else of the others.
+    """
     free = col(Reconciliation.lease_until).is_(None) | (col(Reconciliation.lease_until) <= now) | (col(Reconciliation.owner) == owner)
-    query = select(Reconciliation).where(col(Reconciliation.status).in_(_LIVE), free).order_by(col(Reconciliation.id)).limit(1)
+    query = select(Reconciliation).where(col(Reconciliation.status).in_(_LIVE), free, col(Reconciliation.reading).is_(reading))
+    query = query.order_by(col(Reconciliation.id)).limit(1)
     found = session.execute(query.with_for_update(skip_locked=True)).scalars().first()
     if found is not None:
         found.owner, found.lease_until, found.fence = owner, until, found.fence + 1
@@ -107,10 +116,11 @@ def claim(session: Session, owner: str, now: str, until: str) -> Reconciliation 
     return found
 
 
-def waits(session: Session, now: str) -> bool:
+def waits(session: Session, now: str, *, reading: bool = False) -> bool:
     """Whether there is a reconciliation to go on with. One look at an index, so that who has nothing to do need not write."""
     free = col(Reconciliation.lease_until).is_(None) | (col(Reconciliation.lease_until) <= now)
-    return session.execute(select(1).where(col(Reconciliation.status).in_(_LIVE), free).limit(1)).first() is not None
+    query = select(1).where(col(Reconciliation.status).in_(_LIVE), free, col(Reconciliation.reading).is_(reading))
+    return session.execute(query.limit(1)).first() is not None
 
 
 def unfinished(session: Session) -> str | None:

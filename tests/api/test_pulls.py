@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from collections.abc import Iterator
 from typing import Any
 
@@ -54,6 +55,36 @@ def test_the_answer_comes_before_the_server_was_asked(service: Service, peer: Sc
     answer = service.ask("POST", f"/apps/{app_id}/imports", params={"mode": "FULL"})
     assert (answer.status_code, answer.json()["source"]) == (202, "PULL")
     assert answer.headers["Location"] == f"/api/v1/imports/{answer.json()['id']}"
+
+
+def test_a_reconciliation_reads_the_app_and_tells_what_differs_there(service: Service, peer: ScimServer, app_id: str) -> None:
+    pull(service, app_id)
+    peer.users = [user("ada", active=False), user("eve")]
+    started = service.ask("POST", "/reconciliations", json={"appId": app_id, "readApps": True})
+    assert started.status_code == 202
+    assert [(each["appId"], each["began"], each["error"]) for each in started.json()["readings"]] == [(app_id, None, None)]
+    give_up = time.monotonic() + 30
+    while (row := service.get(started.headers["Location"]))["status"] not in {"COMPLETED", "FAILED"}:
+        assert time.monotonic() < give_up
+        time.sleep(0.01)
+    assert (row["status"], row["readApps"], row["repairable"]) == ("COMPLETED", True, 0)
+    assert row["differences"] == {"app_account_gone": 1, "app_account_unknown": 1, "app_active_differs": 1}
+    assert [(each["users"], each["unreadable"], each["error"]) for each in row["readings"]] == [(2, 0, None)]
+    (gone,) = service.get(f"/reconciliations/{row['id']}/differences?kind=app_account_gone")
+    assert (gone["login"], gone["externalId"], gone["expected"], gone["respected"]) == (
+        "bob@example.com",
+        "id-bob",
+        {"account": "ACTIVE"},
+        False,
+    )
+    assert gone["eventId"] in {event["id"] for event in service.get(f"/users/{gone['userId']}/history")}
+    assert service.get("/users/bob@example.com")["status"] == "ACTIVE"
+
+
+def test_a_reconciliation_that_should_read_an_app_without_a_connection_is_refused(service: Service) -> None:
+    answer = service.ask("POST", "/reconciliations", json={"appId": service.app(), "readApps": True})
+    assert refusal(answer) == (400, "E0000001")
+    assert "set its address and credentials first" in causes(answer)[0]
 
 
 def test_an_app_without_a_connection_is_told_so(service: Service) -> None:

@@ -17,6 +17,7 @@ from mastering.store import (  # noqa: F401  they declare the tables
     outbound,
     owed,
     previews,
+    readings,
     reconciliations,
     schedules,
     spans,
