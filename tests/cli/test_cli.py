@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 import shlex
 import subprocess
 import sys
@@ -385,6 +386,21 @@ def serve(*arguments: str) -> subprocess.CompletedProcess[str]:
 
 
 # -- reconciliation ---------------------------------------------------------------------------------------------------
+
+
+def test_undo_takes_an_import_back_after_a_dry_run_that_takes_nothing_back(server: Server, run: Run, tmp_path: Path) -> None:
+    lenient = {"safeguard": {"enabled": False}}
+    app = server.app({**MASTER, **lenient})
+    server.http.put("/org/safeguard", json={"enabled": False}).raise_for_status()
+    assert run("import", records(tmp_path, "all.ndjson", "ulla", "vera"), "--app", app).code == 0
+    sent = run("import", records(tmp_path, "one.ndjson", "vera"), "--app", app)
+    (sent_run,) = set(re.findall(r"\bimp[0-9A-Za-z]{17}\b", sent.out))
+    assert run("undo", sent_run, "--dry-run").code == 0
+    assert server.http.get("/users/ulla@example.com").json()["status"] == "DEPROVISIONED"
+    assert run("undo", sent_run).code == 0
+    assert server.http.get("/users/ulla@example.com").json()["status"] == "ACTIVE"
+    assert run("undo", sent_run).code != 0
+    server.http.put("/org/safeguard", json={}).raise_for_status()
 
 
 def test_a_reconciliation_ends_with_3_where_somebody_should_look_and_says_why(server: Server, run: Run, tmp_path: Path) -> None:
