@@ -10,10 +10,11 @@ from sqlalchemy import Engine
 
 from mastering import users
 from mastering.clock import now
+from mastering.imports import undoing
 from mastering.rules.policy import ProvisioningPolicy
 from mastering.rules.record import AccountState
 from tests.scim_peer import ScimServer, scim_server
-from tests.walks.imports_world import ADMIN, empty
+from tests.walks.imports_world import ADMIN, calm, empty, person
 from tests.walks.push_world import ALL_ON, PushWorld, push_world
 
 
@@ -190,3 +191,19 @@ def test_a_new_login_follows_where_it_is_not_excluded(world: PushWorld, server: 
     world.rename(ann.id, "annie@example.com")
     world.deliver()
     assert server.named("annie@example.com")["id"] == "u-1"
+
+
+def test_what_an_undo_takes_back_is_told_to_the_app(world: PushWorld, server: ScimServer) -> None:
+    app, hr = world.target(server), world.app("HR", calm())
+    world.send(hr, [person("E1"), person("E2")])
+    user = world.user_of(hr, "E1")
+    world.assign(app, user.id)
+    world.deliver()
+    run = world.send(hr, [person("E2")])
+    world.deliver()
+    assert server.named(user.login)["active"] is False
+    undoing.start(world.engine, ADMIN, now(), run.id)
+    world.work()
+    world.deliver()
+    assert world.user(user.id).status == "ACTIVE"
+    assert server.named(user.login)["active"] is True
