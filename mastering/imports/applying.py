@@ -65,7 +65,7 @@ def apply_batch(ledger: Ledger, run: tables.ImportRun, rows: Sequence[store.Chan
             account.ways = ways_to(terms(), account)
     looked(session, seen, lambda others: _still_match(ledger, terms(), changes, others))
     ledger.flush()
-    befores.add(session, list({row[1]: row for row in reversed(kept)}.values()))
+    befores.add(session, kept)
     run.cursor = rows[-1].seq
 
 

@@ -23,8 +23,12 @@ class RunBefore(SQLModel, table=True):
 
 
 def add(session: Session, rows: Sequence[bulk.Row]) -> None:
-    """Keep what was: run, account and document of each."""
-    bulk.insert(session, RunBefore, ("run_id", "account_id", "was"), rows)
+    """Keep what was: run, account and document of each. Of an account that several rows of a run are about, the first has seen what was."""
+    first = {(row[0], row[1]): row for row in reversed(rows)}
+    for run_id in {row[0] for row in rows}:
+        for account_id in of(session, run_id, [row[1] for row in rows if row[0] == run_id]):
+            del first[run_id, account_id]
+    bulk.insert(session, RunBefore, ("run_id", "account_id", "was"), list(first.values()))
 
 
 def of(session: Session, run_id: str, account_ids: Collection[str]) -> dict[str, dict[str, Any]]:

@@ -5,6 +5,7 @@ from typing import Any
 
 import pytest
 
+from mastering.imports import steps
 from mastering.rules.policy import Confirmation, Safeguard
 from mastering.store.documents import load
 from mastering.store.tables import ImportRun
@@ -150,6 +151,14 @@ def test_different_contents_make_each_of_them_invalid_and_none_missing(org: Worl
     assert {row.reason for row in org.changes(run)} == {"duplicate_external_id"}
     assert (org.user_of(hr, "E1").status, org.account(hr, "E1").account) == ("ACTIVE", "ACTIVE")
     assert "title" not in org.user_of(hr, "E1").profile
+
+
+def test_contradicting_rows_of_one_account_may_stand_in_different_batches(org: World, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(steps, "AT_ONCE", 1)
+    hr = org.app("HR", calm())
+    org.send(hr, [person("E1")])
+    run = org.send(hr, [person("E1", title="a"), person("E1", title="b"), person("E1", title="c")])
+    assert (run.status, org.situations(run)) == ("COMPLETED", {"INVALID": 3})
 
 
 def test_one_and_true_are_different_contents(org: World) -> None:
