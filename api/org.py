@@ -37,10 +37,14 @@ class NightlySchedule(Struct):
 
 
 class NightlyReconciliation(Struct, rename="camel", forbid_unknown_fields=True):
-    """When everybody is reconciled by the clock, and whether that repairs. `next` is shown; nothing is made of it when sent."""
+    """When everybody is reconciled by the clock, and whether that repairs. `next` is shown; nothing is made of it when sent.
+
+    `readApps`: the users of all apps that are connected then are read, and what differs there is reported, too.
+    """
 
     schedule: NightlySchedule | None = None
     repair: bool = False
+    read_apps: bool = False
     next: str | None = None
 
 
@@ -59,13 +63,13 @@ class NightlyController(Controller):
     def replace_nightly(self, request: Request[Any, Any, Any], data: JSONBody[NightlyReconciliation]) -> NightlyReconciliation:
         """Replace the schedule; what is left out goes back to its default."""
         firing = policy.Firing(data.schedule.cron, data.schedule.timezone) if data.schedule else None
-        wanted = nightly.Nightly(firing, data.repair and firing is not None)
+        wanted = nightly.Nightly(firing, data.repair, read_apps=data.read_apps) if firing else nightly.Nightly(None)
         return _nightly(nightly.replace(request.app.state.engine, actor_of(request), now(), wanted))
 
 
 def _nightly(found: nightly.Nightly) -> NightlyReconciliation:
     schedule = NightlySchedule(found.firing.cron, found.firing.timezone) if found.firing else None
-    return NightlyReconciliation(schedule, found.repair, found.next)
+    return NightlyReconciliation(schedule, found.repair, found.read_apps, found.next)
 
 
 class OrgController(Controller):

@@ -1,4 +1,4 @@
-"""The reconciliation that comes by the clock: when, and whether it repairs (SPEC §12).
+"""The reconciliation that comes by the clock: when, whether it repairs, and whether it reads the connected apps (SPEC §12).
 
 It is a row among the schedules, of the org, and its kind says what it starts; so there is one at the most, and nothing else to keep.
 """
@@ -23,16 +23,33 @@ from mastering.store.engine import reading, writing
 from mastering.store.locks import Lock, hold
 from mastering.store.schedules import Schedule
 
-_REPORTS, _REPAIRS = "RECONCILE", "RECONCILE_AND_REPAIR"
+Choice = tuple[bool, bool]
+"""Whether it repairs, and whether it reads the apps."""
+
+_KINDS: dict[str, Choice] = {
+    "RECONCILE": (False, False),
+    "RECONCILE_AND_REPAIR": (True, False),
+    "RECONCILE_READING_APPS": (False, True),
+    "RECONCILE_READING_APPS_AND_REPAIR": (True, True),
+}
 
 
 @dataclass(frozen=True, slots=True)
 class Nightly:
-    """When everybody is reconciled, whether that repairs, and the next time; without a firing it does not come by itself."""
+    """When everybody is reconciled, whether that repairs, and the next time; without a firing it does not come by itself.
+
+    `read_apps`: it holds the accounts against the users of all apps that are connected then, too.
+    """
 
     firing: Firing | None
     repair: bool = False
     next: str | None = None
+    read_apps: bool = False
+
+    @property
+    def choice(self) -> Choice:
+        """What the kind of its schedule says."""
+        return self.repair, self.read_apps
 
 
 def read(engine: Engine) -> Nightly:
@@ -49,11 +66,11 @@ def replace(engine: Engine, actor: Actor, now: datetime, wanted: Nightly) -> Nig
     with writing(engine) as session:
         hold(session.connection(), Lock.OPTIONS)
         org, before = catalog.org(session, lock=True), _found(session)
-        for kind, repair in ((_REPORTS, False), (_REPAIRS, True)):
-            schedules.settle(session, ORG_ID, kind, wanted.firing if repair is wanted.repair else None, now)
+        for kind, choice in _KINDS.items():
+            schedules.settle(session, ORG_ID, kind, wanted.firing if choice == wanted.choice else None, now)
         session.flush()
         after = _found(session)
-        if (before.firing, before.repair) != (after.firing, after.repair):
+        if (before.firing, before.choice) != (after.firing, after.choice):
             ledger = Ledger(session, now, actor)
             ledger.note(org, "org.reconciliation.update", {"old": _document(before), "new": _document(after)})
             ledger.flush()
@@ -63,7 +80,7 @@ def replace(engine: Engine, actor: Actor, now: datetime, wanted: Nightly) -> Nig
 
 def starters() -> dict[str, Starter]:
     """What the schedules of reconciliations start."""
-    return {_REPORTS: _start, _REPAIRS: _start}
+    return dict.fromkeys(_KINDS, _start)
 
 
 def _start(session: Session, row: Schedule, now: datetime) -> Outcome:
@@ -71,15 +88,20 @@ def _start(session: Session, row: Schedule, now: datetime) -> Outcome:
     before = under_way(session)
     if before is not None:
         return Outcome(skipped="reconciliation_under_way", blocked_by=before)
-    return Outcome(started=write(session, schedule_actor(row), now, app_id=None, repair=row.kind == _REPAIRS, source=SCHEDULE).id)
+    repair, read_apps = _KINDS[row.kind]
+    started = write(session, schedule_actor(row), now, app_id=None, repair=repair, read_apps=read_apps, source=SCHEDULE)
+    return Outcome(started=started.id)
 
 
 def _found(session: Session) -> Nightly:
-    rows = schedules.of(session, ORG_ID)
-    row = rows.get(_REPORTS) or rows.get(_REPAIRS)
-    return Nightly(Firing(row.cron, row.timezone), row.kind == _REPAIRS, row.next_due) if row is not None else Nightly(None)
+    row = next((row for kind, row in schedules.of(session, ORG_ID).items() if kind in _KINDS), None)
+    if row is None:
+        return Nightly(None)
+    repair, read_apps = _KINDS[row.kind]
+    return Nightly(Firing(row.cron, row.timezone), repair, row.next_due, read_apps)
 
 
 def _document(nightly: Nightly) -> dict[str, object]:
     firing = nightly.firing
-    return {"schedule": {"cron": firing.cron, "timezone": firing.timezone} if firing else None, "repair": nightly.repair}
+    schedule = {"cron": firing.cron, "timezone": firing.timezone} if firing else None
+    return {"schedule": schedule, "repair": nightly.repair, "readApps": nightly.read_apps}

@@ -130,8 +130,8 @@ def test_a_repair_is_a_run_for_each_app_and_says_which_reconciliation_it_came_fr
 
 
 def test_reconciliations_come_by_the_clock_as_they_are_set(service: Service) -> None:
-    assert service.get("/org/reconciliation") == {"schedule": None, "repair": False, "next": None}
-    wanted = {"schedule": {"cron": "30 2 * * *", "timezone": "Europe/Berlin"}, "repair": True}
+    assert service.get("/org/reconciliation") == {"schedule": None, "repair": False, "readApps": False, "next": None}
+    wanted = {"schedule": {"cron": "30 2 * * *", "timezone": "Europe/Berlin"}, "repair": True, "readApps": True}
     told = service.put("/org/reconciliation", json=wanted)
     assert {name: told[name] for name in wanted} == wanted
     assert told["next"].endswith(":30:00.000Z")

@@ -303,6 +303,18 @@ def test_a_schedule_that_repairs_repairs_and_one_that_is_taken_away_fires_no_mor
     assert firing.fire_due(org.engine, now() + timedelta(days=9), schedule.STARTERS) == []
 
 
+@pytest.mark.parametrize("repair", [False, True])
+@pytest.mark.parametrize("read_apps", [False, True])
+def test_a_schedule_does_what_it_is_set_to_and_is_one(org: World, repair: bool, read_apps: bool) -> None:
+    for set_before in (nightly.Nightly(Firing("0 1 * * *"), not repair, read_apps=not read_apps), nightly.Nightly(None)):
+        nightly.replace(org.engine, ADMIN, now(), set_before)
+        wanted = nightly.replace(org.engine, ADMIN, now(), nightly.Nightly(Firing("0 3 * * *"), repair, read_apps=read_apps))
+        assert (wanted.repair, wanted.read_apps, nightly.read(org.engine)) == (repair, read_apps, wanted)
+    ((_, outcome),) = firing.fire_due(org.engine, datetime.fromisoformat(wanted.next or ""), schedule.STARTERS)
+    row = passes.read(org.engine, outcome.started or "")
+    assert (row.repair, row.read_apps, row.source) == (repair, read_apps, "SCHEDULE")
+
+
 def test_schedules_that_were_not_kept_are_found(org: World) -> None:
     hr, ad = org.app("HR", calm()), org.app("AD", calm())
     with writing(org.engine) as session:
