@@ -35,7 +35,7 @@ from mastering.rules.plan import Terms
 from mastering.rules.record import Mode
 from mastering.rules.runs import RunStatus, RunTrigger, next_run_status
 from mastering.rules.safeguard import HeldFor, Share, Verdict
-from mastering.store import catalog, figures, tables
+from mastering.store import catalog, figures, tables, waiting
 from mastering.store import hooks as hook_store
 from mastering.store import imports as store
 from mastering.store import runs as run_store
@@ -268,9 +268,14 @@ def _require_whole(run: tables.ImportRun, seqs: list[int]) -> None:
 
 
 def _queue_looks_again(session: Session, ledger: Ledger, run: tables.ImportRun, now: datetime) -> bool:
-    """Match waiting rows again by what the run has changed; whether some are left to another transaction."""
+    """Match waiting rows again by what the run has changed; whether some are left to another transaction.
+
+    A full run that moved nobody has placed its own app's rows itself. It has freed places and made claims all the same: whom it has not
+    placed, because it knew nothing of them that can be used, is matched again by these.
+    """
     alone = not store.others_acted(session, run.id, run.as_of_event)
-    if run.mode is Mode.INCREMENTAL or _MOVES_PEOPLE & load(run.actions).keys() or not alone:
+    begun = run.mode is Mode.INCREMENTAL or run.queue_cursor is not None
+    if begun or _MOVES_PEOPLE & load(run.actions).keys() or not alone or waiting.is_unplaced(session, run):
         run.queue_cursor = rematch_after(ledger, now, run, alone=alone)
     ledger.flush()
     return run.queue_cursor is not None

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Collection, Mapping
 
-from sqlalchemy import delete, select
+from sqlalchemy import delete, or_, select
 from sqlmodel import Session, col
 
 from mastering.rules.claims import Lost
@@ -60,6 +60,22 @@ def kept_by_claims(session: Session, run: tables.ImportRun) -> set[str]:
         col(account.last_run_id).is_distinct_from(run.id),
     )
     return {row[0] for row in session.execute(query)}
+
+
+def is_unplaced(session: Session, run: tables.ImportRun) -> bool:
+    """Whether somebody waits in a full run's app of whom its records said nothing, or nothing that can be used, and who is asked about.
+
+    Whoever the run has placed has its id and the digest of a record. The others came after the snapshot, or had a record that was rejected.
+    """
+    account = tables.AppUser
+    somebody = select(col(account.id)).where(
+        col(account.app_id) == run.app_id,
+        col(account.situation).is_not(None),
+        col(account.user_id).is_(None),
+        col(account.ignored).is_(False),
+        or_(col(account.last_run_id).is_distinct_from(run.id), col(account.digest).is_(None)),
+    )
+    return session.execute(somebody.limit(1)).first() is not None
 
 
 def told_by(session: Session, run: tables.ImportRun, most: int) -> tuple[set[str], set[str]] | None:

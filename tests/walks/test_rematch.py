@@ -16,6 +16,8 @@ from mastering.clock import now
 from mastering.errors import MasteringError
 from mastering.review import Verdict
 from mastering.rules.policy import AttributePair, Confirmation, Matching
+from mastering.rules.record import Mode
+from mastering.store.documents import load
 from mastering.store.engine import open_database
 from tests.walks.imports_world import ADMIN, World, calm, person
 
@@ -117,3 +119,63 @@ def rows_read(engine: Engine, act: Callable[[], object]) -> int:
     finally:
         event.remove(engine, "before_cursor_execute", note)
     return sum(asked)
+
+
+# -- a full run that moves nobody ---------------------------------------------------------------------------------------
+
+BY_EMAIL = calm(matching=Matching(username=False, email=True), confirmation=Confirmation())
+
+
+def dan(external_id: str, **profile: Any) -> dict[str, Any]:
+    return person(external_id, email="dan@example.com", **profile)
+
+
+def deactivated(org: World) -> str:
+    """An app in which D1 is the account of Dan, who has been deactivated: he stays what he is when it goes missing."""
+    hr = org.app("HR", BY_EMAIL)
+    user = org.by_hand("dan")
+    org.send(hr, [dan("D1")])
+    assert org.review(hr, "D1", Verdict.LINK).error is None
+    org.act(user.id, "deactivate")
+    return hr
+
+
+def in_order(org: World, hr: str, before: list[dict[str, Any]], snapshot: list[dict[str, Any]]) -> dict[str, int]:
+    """A delta is worked off when a snapshot has been accepted already; what the snapshot's run did."""
+    org.receive(hr, before, Mode.INCREMENTAL)
+    run_id = org.receive(hr, snapshot)
+    org.work()
+    actions: dict[str, int] = load(org.run(run_id).actions)
+    return actions
+
+
+def test_a_place_that_a_snapshot_frees_is_seen_by_who_came_after_it(org: World) -> None:
+    hr = deactivated(org)
+    assert in_order(org, hr, [dan("D2")], [person("E9")]) == {"wait": 1}
+    assert org.queue(hr)["D2"] == ("EXACT", "exact", ["dan@example.com"])
+    assert org.left_to_match() == 0
+
+
+def test_a_place_that_a_snapshot_frees_is_seen_by_whose_record_in_it_is_of_no_use(org: World) -> None:
+    hr = deactivated(org)
+    org.delta(hr, [dan("D2")])
+    assert org.queue(hr)["D2"] == ("CONFLICT", "place_taken", ["dan@example.com"])
+    run = org.send(hr, [dan("D2", title="Lead"), dan("D2", title="Boss")])
+    assert load(run.actions) == {"reject": 2}
+    assert org.queue(hr)["D2"] == ("EXACT", "exact", ["dan@example.com"])
+    assert org.left_to_match() == 0
+
+
+def test_who_came_after_a_snapshot_is_in_the_way_of_who_is_in_it(org: World) -> None:
+    hr = org.app("HR", BY_EMAIL)
+    assert in_order(org, hr, [dan("D2")], [dan("D1")]) == {"wait": 1}
+    assert {row[:2] for row in org.queue(hr).values()} == {("CONFLICT", "login_claimed_twice")}
+    assert org.left_to_match() == 0
+
+
+def test_a_full_run_that_has_placed_everybody_who_waits_asks_for_nobody_again(org: World) -> None:
+    hr = org.app("HR", BY_EMAIL)
+    records = [person(f"E{number}") for number in range(40)]
+    org.send(hr, records)
+    asked = rows_read(org.engine, lambda: org.send(hr, records))
+    assert asked <= 3 * len(records)  # planned, carried out, and not matched again
