@@ -1,194 +1,54 @@
 """Imports: start a run, follow it, read its plan, approve or cancel it (API.md, starting an import and own resources).
 
-The body is streamed: it is decoded as it arrives and stored in chunks, so that memory does not grow with it. The handler is the one
-asynchronous place of the program; everything that touches the database runs in a thread.
+How a body is received is told in `uploads`, how a run and its plan are shown in `import_views`.
 """
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator, Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from collections.abc import Sequence
 from datetime import datetime
 from typing import Annotated, Any
 
 import anyio
-import structlog
 from anyio.to_thread import run_sync
 from litestar import Controller, Request, Response, get, post
-from litestar.datastructures import State
-from litestar.exceptions import ClientException
 from litestar.openapi import ResponseSpec
 from litestar.params import FromPath, FromQuery, HeaderParameter, JSONBody, QueryParameter
 from litestar.status_codes import HTTP_200_OK, HTTP_202_ACCEPTED
-from msgspec import Struct, field
+from msgspec import Struct
 from sqlalchemy import Engine
-from sqlmodel import Session
 
 from api.auth import actor_of, importable_apps, require_app
+from api.import_views import Change, Run, change_view, run_view
 from api.instants import zoned
 from api.paging import linked
-from api.users import HoldView, hold_view
+from api.uploads import MAX_BODY, receive, room
 from mastering.catalog import apps
 from mastering.clock import now, wire
-from mastering.connectors.intake import open_intake
-from mastering.connectors.lines import Line
-from mastering.errors import Busy, Invalid, MalformedBody
+from mastering.errors import Invalid
 from mastering.imports import runs, undoing
 from mastering.imports.pulling import start_pull
-from mastering.imports.rows import effect_of
-from mastering.imports.spool import LINES_PER_CHUNK, Spool
 from mastering.ledger import Actor
 from mastering.rules.decision import Action, Situation
-from mastering.rules.people import Hold
-from mastering.rules.policy import Csv
 from mastering.rules.record import Mode
 from mastering.rules.runs import ENDED, RunStatus
-from mastering.store import catalog, tables
+from mastering.store import catalog
 from mastering.store import imports as store
 from mastering.store import runs as run_store
 from mastering.store import users as user_store
-from mastering.store.documents import load
 from mastering.store.engine import reading
-from mastering.terms import source_names
 
-MAX_BODY = 2 * 1024**3
-MOST_UPLOADS = 16
-"""Bodies that a process receives at a time. Each has some megabytes of lines in memory, and a thread while they are written down."""
 _MOST_RECORDS = 2**31 - 1
 _QUESTIONS = {"mode", "expectedCount", "dryRun", "allowEmpty", "snapshotAt"}
-PATIENCE = 60.0
-"""Seconds that the next part of a body is waited for."""
 _POLL, _SELDOM = 0.02, 0.25
 """Seconds between two looks at a run that is waited for: often in the beginning, as most are short, and less often the longer it takes."""
 _RESTS = ENDED | {RunStatus.HELD}
-
-
-class Run(Struct, rename="camel"):
-    """An import run as API.md shows it."""
-
-    id: str
-    app_id: str
-    mode: str
-    source: str
-    status: str
-    dry_run: bool
-    plan_hash: str | None
-    records: int
-    situations: dict[str, int]
-    actions: dict[str, int]
-    safeguard: dict[str, Any] | None
-    hook: dict[str, Any] | None
-    origin: str | None
-    """The reconciliation that the run repairs, or the run that it undoes; null for a run of records."""
-    pull: dict[str, Any] | None
-    blocked_by: str | None
-    superseded_by: str | None
-    error: str | None
-    started_by: dict[str, str]
-    approved_by: dict[str, str] | None
-    created: str
-    planned: str | None
-    completed: str | None
-    duration_ms: int | None
-
-
-class Change(Struct, rename="camel"):
-    """A row of a plan, and of what was applied."""
-
-    seq: int
-    external_id: str | None
-    line: int | None
-    situation: str
-    action: str
-    user_id: str | None
-    app_user_id: str | None
-    login: str | None
-    from_: str | None = field(name="from")
-    to: str | None
-    trigger: str | None
-    rule: str
-    reason: str | None
-    authority: dict[str, str] | None
-    attributes: dict[str, dict[str, Any]]
-    candidates: list[dict[str, str]]
-    hook: dict[str, Any] | None
-    hold: HoldView | None
-    """The admin hold in force on the user."""
-    conflict: dict[str, dict[str, Any]] | None
-    """Why an undo leaves the row alone: by what was changed since, what the run `left` and what is `now`."""
-    state: str
-    error: str | None
 
 
 class Approval(Struct, rename="camel", forbid_unknown_fields=True):
     """Who approves quotes the hash of the plan that was reviewed."""
 
     plan_hash: str
-
-
-def run_view(session: Session, run: tables.ImportRun) -> Run:
-    """A run, with whom it waits for."""
-    return Run(
-        id=run.id,
-        app_id=run.app_id,
-        mode=run.mode,
-        source=run.source,
-        status=run.status,
-        dry_run=run.dry_run,
-        plan_hash=run.plan_hash,
-        records=run.records,
-        situations=load(run.situations),
-        actions=load(run.actions),
-        safeguard=load(run.safeguard) if run.safeguard else None,
-        hook=load(run.hook) if run.hook else None,
-        origin=run.origin,
-        pull=load(run.pull) if run.pull else None,
-        blocked_by=run_store.blocker(session, run),
-        superseded_by=run.superseded_by,
-        error=run.error,
-        started_by=load(run.started_by),
-        approved_by=load(run.approved_by) if run.approved_by else None,
-        created=run.created,
-        planned=run.planned,
-        completed=run.completed,
-        duration_ms=milliseconds(run.created, run.completed) if run.completed else None,
-    )
-
-
-def milliseconds(since: str, until: str) -> int:
-    """How long something took, from one instant of the wire to another."""
-    return round((datetime.fromisoformat(until) - datetime.fromisoformat(since)).total_seconds() * 1000)
-
-
-def change_view(row: tables.RunChange, run: tables.ImportRun, labels: dict[str, str], holds: Mapping[str, Hold]) -> Change:
-    """A row; its state is told from the run's cursor unless something else became of it. `holds` are those in force, by user."""
-    effect = effect_of(row.effect)
-    created = {name: {"old": None, "new": value} for name, value in effect.get("create", {}).items()}
-    updated = {name: {"old": effect["old"].get(name), "new": value} for name, value in effect.get("new", {}).items()}
-    applied = run.status in {RunStatus.APPLYING, RunStatus.COMPLETED} and row.seq <= run.cursor
-    return Change(
-        seq=row.seq,
-        external_id=row.external_id,
-        line=row.line,
-        situation=row.situation,
-        action=row.action,
-        user_id=row.user_id,
-        app_user_id=row.app_user_id,
-        login=row.login,
-        from_=row.from_status,
-        to=row.to_status,
-        trigger=row.trigger,
-        rule=row.rule,
-        reason=row.reason,
-        authority={"appId": row.authority, "label": labels.get(row.authority, "")} if row.authority else None,
-        attributes=created or updated,
-        candidates=[{"userId": user_id} for user_id in effect["candidates"]],
-        hook={name: effect["hook"][name] for name in ("id", "outcome", "tries")} if "hook" in effect else None,
-        conflict=effect.get("conflict"),
-        hold=hold_view(hold) if (hold := holds.get(row.user_id or "")) else None,
-        state=row.state or ("APPLIED" if applied else "PLANNED"),
-        error=row.error or row.detail,
-    )
 
 
 class AppImportController(Controller):
@@ -229,8 +89,8 @@ class AppImportController(Controller):
             run_id = await run_sync(_pull, engine, actor, app_id, order)
             request.app.state.puller.wake()
         else:
-            with _room(request.app.state):
-                run_id = await _receive(request, engine, actor, app_id, order)
+            with room(request.app.state):
+                run_id = await receive(request, engine, actor, app_id, order)
             request.app.state.worker.wake()
         view = await _await_end(engine, run_id, patience)
         status = HTTP_200_OK if view.status in _RESTS else HTTP_202_ACCEPTED
@@ -330,50 +190,6 @@ class ImportController(Controller):
 CONTROLLERS = [AppImportController, ImportController]
 
 
-# -- receiving --------------------------------------------------------------------------------------------------------
-
-
-@contextmanager
-def _room(state: State) -> Iterator[None]:
-    """One of the places for uploads, while the block lasts; raises `Busy` where none is free. Asked by the event loop alone, so it needs no lock."""
-    if state.uploads >= MOST_UPLOADS:
-        raise Busy(f"{MOST_UPLOADS} imports are being received already; nothing was read of this one. Send it again a little later")
-    state.uploads += 1
-    try:
-        yield
-    finally:
-        state.uploads -= 1
-
-
-async def _receive(request: Request[Any, Any, Any], engine: Engine, actor: Actor, app_id: str, order: runs.Order) -> str:
-    """Stream the body into a new run and seal it. Whatever goes wrong on the way fails the run, and nothing of the org has changed."""
-    csv, names = await run_sync(_reading_options, engine, app_id)
-    intake = open_intake(request.headers.get("content-type", ""), csv, names)
-    run_id = await run_sync(runs.start, engine, actor, now(), app_id, order)
-    structlog.contextvars.bind_contextvars(run_id=run_id)
-    spool, lines = Spool(engine, run_id), list[Line]()
-    try:
-        async for data in _in_time(request.stream()):
-            lines += intake.feed(data)
-            if len(lines) >= LINES_PER_CHUNK or spool.due:
-                await run_sync(spool.add, lines)
-                lines = []
-        await run_sync(spool.add, lines + intake.close())
-        count = await run_sync(spool.close)
-    except MalformedBody as fault:
-        await run_sync(runs.give_up, engine, actor, now(), run_id, f"The body could not be read: {fault.summary}; nothing was changed")
-        raise
-    except ClientException:
-        await run_sync(runs.give_up, engine, actor, now(), run_id, "The body was too large or broke off; nothing was changed")
-        raise
-    except BaseException:
-        with anyio.CancelScope(shield=True):
-            await run_sync(runs.give_up, engine, actor, now(), run_id, "The upload broke off before its end; nothing was changed")
-        raise
-    await run_sync(runs.seal, engine, actor, now(), run_id, count)
-    return run_id
-
-
 def _brings_nothing(request: Request[Any, Any, Any]) -> bool:
     """Whether a request has neither a body nor says what it would be. An empty body of a type is an upload that failed to bring any."""
     headers = request.headers
@@ -396,26 +212,6 @@ def _refuse_unheard(request: Request[Any, Any, Any]) -> None:
     causes += [f"{name}: is given twice" for name in sorted(_QUESTIONS) if asked.count(name) > 1]
     if causes:
         raise Invalid("Api validation failed: query", *causes)
-
-
-async def _in_time(stream: AsyncIterator[bytes]) -> AsyncIterator[bytes]:
-    """A body as it comes in; raises `MalformedBody` where nothing more comes: its sender is gone and nobody has told us."""
-    parts = aiter(stream)
-    while True:
-        with anyio.move_on_after(PATIENCE) as waiting:
-            part = await anext(parts, None)
-        if waiting.cancelled_caught:
-            raise MalformedBody(f"nothing more came for {PATIENCE:.0f} seconds")
-        if part is None:
-            return
-        yield part
-
-
-def _reading_options(engine: Engine, app_id: str) -> tuple[Csv, frozenset[str]]:
-    """How the app's CSV is read, and the attributes that its mapping asks for."""
-    with reading(engine) as session:
-        app = session.get(tables.App, app_id)
-        return (catalog.policy_of(app).csv, source_names(session, app_id)) if app else (Csv(), frozenset())
 
 
 def _patience(prefer: str | None) -> float:

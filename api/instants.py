@@ -18,3 +18,8 @@ def zoned(name: str, at: datetime | None) -> datetime | None:
     if at is not None and at.tzinfo is None:
         raise Invalid(f"Api validation failed: {name}", f"{name}: needs a time zone, such as Z")
     return at
+
+
+def milliseconds(since: str, until: str) -> int:
+    """How long something took, from one instant of the wire to another."""
+    return round((datetime.fromisoformat(until) - datetime.fromisoformat(since)).total_seconds() * 1000)

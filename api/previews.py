@@ -20,7 +20,7 @@ from sqlalchemy import Engine
 from sqlmodel import Session
 
 from api.auth import actor_of
-from api.imports import milliseconds
+from api.instants import milliseconds
 from api.mappings import WantedProperty, edit
 from api.negotiation import OTHER_THAN_JSON
 from api.org import OrgSafeguard

@@ -11,7 +11,7 @@ from litestar.status_codes import HTTP_202_ACCEPTED
 from msgspec import Struct, convert
 
 from api.auth import actor_of
-from api.imports import milliseconds
+from api.instants import milliseconds
 from api.paging import linked
 from api.users import HoldView, hold_view
 from mastering.clock import now, wire

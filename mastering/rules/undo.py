@@ -63,7 +63,7 @@ def plan_undo(undoing: Undoing, before: User | None, after: User, now: User | No
 
     `meanwhile`: the types of others' events between the run's first and last: who acted in the middle is in the way, too.
     """
-    moved = before is None or (before.status, before.pending_when_deactivated) != (after.status, after.pending_when_deactivated)
+    moved = before is None or before.status is not after.status
     attributes = _attributes(before, after)
     accounts = _accounts(undoing, before, after)
     if not (moved or attributes or accounts):
@@ -156,8 +156,8 @@ def _conflict(user: User, conflicts: Versions, status: Status) -> Change:
 
 
 def _restored(undoing: Undoing, before: User | None, now: User, attributes: list[str], accounts: list[str], *, moved: bool) -> Change:
-    target = before.status if before is not None else Status.DEACTIVATED
-    trigger = way_back(now.status, target) if moved and target is not now.status else None
+    target = now.status if not moved else before.status if before is not None else Status.DEACTIVATED
+    trigger = way_back(now.status, target) if target is not now.status else None
     backs = [_back(undoing, before, account_id) for account_id in accounts]
     parting = any(not back["linked"] for back in backs)
     effect = Effect(undo={"accounts": backs, "removed": [], "pending": None}, facts={"undoes": undoing.run_id})
@@ -172,7 +172,7 @@ def _restored(undoing: Undoing, before: User | None, now: User, attributes: list
     action = Action(trigger.value) if trigger is not None else Action.unlink if parting else Action.update
     first = next((account for account in now.links if account.id in set(accounts)), None)
     named = first or next((undoing.accounts[each] for each in accounts if each in undoing.accounts), None)
-    missing = [back["id"] for back in backs if back["linked"] and back["was"] is None and back["id"] in undoing.was]
+    forgotten = any(account_id in undoing.untouched and account_id not in undoing.was for account_id in _links(before))
     return Change(
         named.external_id if named else now.id,
         None,
@@ -182,7 +182,7 @@ def _restored(undoing: Undoing, before: User | None, now: User, attributes: list
         login=now.login,
         before=now.status,
         effect=effect,
-        detail="the app profile keeps what the run wrote, as what it was is not known any more" if missing else None,
+        detail="the app profile keeps what the run wrote, as what it was is not known any more" if forgotten else None,
         unassigns=now.status is not Status.DEACTIVATED and (trigger in _TAKEN or _ends_assignments(now, backs)),
     )
 

@@ -22,7 +22,7 @@ from typing import Any
 import httpx
 import pytest
 
-from api.imports import MOST_UPLOADS
+from api.uploads import MOST_UPLOADS
 from tests.api.service import ADMIN_TOKEN, CONFIRM_ALL, ENVELOPE, record
 
 ROOT = Path(__file__).parents[2]

@@ -26,7 +26,7 @@ _BATCHES = (
     ("mastering.imports.planning", "_AT_ONCE"),
     ("mastering.remaster", "_AT_ONCE"),
     ("mastering.rematch", "_AT_ONCE"),
-    ("api.imports", "LINES_PER_CHUNK"),
+    ("api.uploads", "LINES_PER_CHUNK"),
 )
 
 

@@ -18,6 +18,8 @@ from mastering.errors import IllegalMove, NotFound, WrongState
 from mastering.exports import Format
 from mastering.holds import Terms
 from mastering.proof import Kept, verify
+from mastering.review import Verdict
+from mastering.rules.policy import Confirmation
 from mastering.rules.reconciliation import PassStatus
 from mastering.rules.tasks import TaskKind, TaskStatus
 from mastering.store import history
@@ -26,6 +28,7 @@ from mastering.store.engine import open_database, reading, writing
 from mastering.store.exports import WantedEvents
 from mastering.store.outbound import OutboundLink, OutboundTask
 from mastering.store.reconciliations import Difference, Reconciliation
+from mastering.store.tables import HistoryEvent
 from mastering.users import Act
 from mastering.vault import Vault
 from tests.walks.imports_world import ADMIN, World, calm, person
@@ -185,3 +188,21 @@ def test_the_file_and_its_log_have_nothing_of_the_person_any_more(tmp_path: Path
         assert erasure.erase(world.engine, ADMIN, now(), jane).from_disk
         assert found(on_disk(tmp_path).decode("latin-1")) == []
     assert found(on_disk(tmp_path).decode("latin-1")) == []
+
+
+def test_values_of_an_account_that_waited_go_with_the_person_it_became_and_with_nobody_else(world: World) -> None:
+    hr = world.app("HR", calm(confirmation=Confirmation()))
+    world.send(hr, [person(SECRETS[2], **JANE), person("E2")])
+    jane = world.review(hr, SECRETS[2], Verdict.CREATE).user
+    assert jane is not None
+    users.act(world.engine, ADMIN, now(), jane.id, Act.deactivate)
+    erasure.erase(world.engine, ADMIN, now(), jane.id)
+    assert found(everything(world.engine)) == []
+    with reading(world.engine) as session:
+        assert verify(session).faults == []
+    other = world.account(hr, "E2").id
+    with writing(world.engine) as session:
+        session.execute(update(HistoryEvent).where(col(HistoryEvent.subject) == other).values(values_json=None))
+    with reading(world.engine) as session:
+        (fault,) = verify(session).faults
+    assert (fault.subject, fault.seq, fault.fault) == (other, 1, "its values are gone, and nobody was erased")
