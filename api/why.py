@@ -111,6 +111,8 @@ class Why(Struct, rename="camel"):
     approved_by: dict[str, str] | None
     row: RowView | None
     would_change: list[AlternativeView]
+    unasked: str | None
+    """Why no rule was asked, so that nothing is named that would have changed it; null where the rules were asked."""
     open_moves: list[str]
     """What an admin could have done instead, by the lifecycle's table."""
     refused_since: list[dict[str, Any]]
@@ -202,6 +204,7 @@ def why_view(told: why.Explained) -> Why:
         approved_by=dict(told.approved_by) if told.approved_by else None,
         row=RowView(told.row.line, told_beside(told.row), told.row.state) if told.row is not None else None,
         would_change=[_alternative(each, told.labels, trigger) for each in told.alternatives],
+        unasked=told.unasked,
         open_moves=_open_moves(told) if decided_by == "admin" else [],
         refused_since=[event_view(event) for event in told.refused_since],
     )
