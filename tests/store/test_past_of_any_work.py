@@ -31,6 +31,7 @@ from mastering.store.engine import open_scratch, reading, writing
 from mastering.users import Act
 from mastering.whatif import again
 from mastering.whatif import previews as walk
+from mastering.whatif.scratch import scratch, sweep
 from mastering.whatif.world import Wishes, World
 from mastering.whatif.world import check as refuse
 from tests.store.test_serializable import PEOPLE, POLICIES, STEPS, Org, Step, by_hand, moved, record, records, removed
@@ -298,3 +299,16 @@ def test_the_scratch_database_is_private_and_gone_whatever_happens(
     org.world.work()
     assert walk.read(org.engine, failed.id).status == "FAILED"
     assert (modes, list(tmp_path.iterdir())) == ([0] * 4, [])
+
+
+def test_what_a_process_left_that_was_killed_is_swept_away_and_what_is_used_is_not(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(tempfile, "tempdir", str(tmp_path))
+    left = tmp_path / "mastering-scratch-left"
+    left.mkdir()
+    for name in ("lock", "scratch.db"):
+        (left / name).touch()
+    with scratch():
+        sweep()
+        (used,) = tmp_path.iterdir()
+        assert used != left
+    assert list(tmp_path.iterdir()) == []
