@@ -147,8 +147,11 @@ def _names(columns: tuple[str, ...]) -> str:
 
 def take_stock(session: Session, *names: str) -> None:
     """Tell PostgreSQL what these tables hold by now: after thousands of new rows it would plan by what they held before, until it looks by
-    itself. SQLite plans by the indexes alone.
+    itself. It looks at a tenth of the rows that it looks at then, which is enough to tell a small table from a large one, and takes a tenth of
+    a second, and not one and more, of a run that people wait for. SQLite plans by the indexes alone.
     """
     connection = session.connection()
     if connection.dialect.name == "postgresql":
+        connection.exec_driver_sql("SET LOCAL default_statistics_target = 10")
         connection.exec_driver_sql(f"ANALYZE {', '.join(names)}")
+        connection.exec_driver_sql("SET LOCAL default_statistics_target = DEFAULT")
