@@ -180,8 +180,8 @@ def account_standing(account: Account) -> Row:
 
 
 def place_of(account: Account) -> Row:
-    """What `ACCOUNT_PLACE` is made of, to be compared. Profiles of accounts are replaced as a whole, and never changed in place."""
-    return (account.external_id, account.user_id, account.released, account.profile, account.situation)
+    """What `ACCOUNT_PLACE` is made of, as it is now, to be compared later."""
+    return (account.external_id, account.user_id, account.released, dict(account.profile), account.situation)
 
 
 def _place_row(account: Account) -> Row:
