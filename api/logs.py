@@ -1,7 +1,8 @@
 """The System Log, in Okta's shape: what history says, in the order it was written, without anybody's personal values (API.md, /logs).
 
 With `until` it is a bounded question that comes to an end. Without, in ascending order, it can be polled: every page has a next one, also
-an empty page. An event of ours that Okta knows has Okta's name; the others keep their own. `filter` is the language of `search`, over what
+an empty page, which begins behind all that was looked at: a filter that nothing fits is not asked about the same events again. Who follows by
+`after` is given everything behind it, however long ago that was. An event of ours that Okta knows has Okta's name; the others keep their own. `filter` is the language of `search`, over what
 `_FILTERED` lists.
 """
 
@@ -19,7 +20,7 @@ from msgspec import Struct
 from api.filters import filtered
 from api.instants import zoned
 from api.paging import LAST, linked
-from mastering.clock import now, wire
+from mastering.clock import EPOCH, now, wire
 from mastering.errors import Invalid
 from mastering.rules.filters import ORDERED, Property, Vocabulary
 from mastering.store import events as store
@@ -163,16 +164,19 @@ class LogController(Controller):
         after: Annotated[int | None, QueryParameter(ge=0, le=LAST)] = None,
         limit: Annotated[int, QueryParameter(ge=0, le=_PAGE)] = _DEFAULT_PAGE,
     ) -> Response[list[LogEvent]]:
-        """Events since a week ago unless asked otherwise, narrowed by `filter` and by words that occur in them."""
-        wanted = _wanted(zoned("since", since), zoned("until", until), filter, q)
+        """Events since a week ago, or behind `after`, unless asked otherwise, narrowed by `filter` and by words that occur in them."""
+        began_before = after is not None and sort_order is SortOrder.ASCENDING
+        look_back = EPOCH if began_before else now() - _LOOK_BACK
+        wanted = _wanted(zoned("since", since) or look_back, zoned("until", until), filter, q)
         newest_first = sort_order is SortOrder.DESCENDING
         with reading(request.app.state.engine) as session:
             began = store.start(session, wanted.since) if after is None else after
+            newest = store.last(session)
             found = store.page(session, wanted, _SHOWN, after, limit + 1, newest_first=newest_first)
         shown = found[:limit]
         polled = until is None and not newest_first
-        last = shown[-1].position if shown else began
         more = len(found) > limit > 0
+        last = max(began, newest) if len(found) <= limit else shown[-1].position if shown else began
         return linked(request, [log_event(event) for event in shown], str(last) if polled or more else None)
 
 
@@ -198,12 +202,12 @@ def log_event(event: HistoryEvent) -> LogEvent:
     )
 
 
-def _wanted(since: datetime | None, until: datetime | None, expression: str | None, q: str | None) -> store.WantedEvents:
+def _wanted(since: datetime, until: datetime | None, expression: str | None, q: str | None) -> store.WantedEvents:
     words = tuple((q or "").split())
     if len(words) > _MOST_WORDS or any(len(word) > _LONGEST_WORD for word in words):
         raise Invalid("The log cannot be searched so", f"q: at most {_MOST_WORDS} words of at most {_LONGEST_WORD} characters each")
     return store.WantedEvents(
-        since=wire(since or now() - _LOOK_BACK),
+        since=wire(since),
         until=wire(until) if until else None,
         filter=None if expression is None else filtered("filter", expression, _VOCABULARY),
         words=words,

@@ -20,13 +20,17 @@ from mastering.store.tables import Org
 
 
 class OrgSafeguard(Struct, rename="camel", forbid_unknown_fields=True):
-    """The limit on unassignments over all apps; whether deactivated users' profiles are updated; how many days a held plan is kept."""
+    """The limit on unassignments over all apps; whether deactivated users' profiles are updated; how many days plans are kept.
+
+    `receivedRetentionDays`: how many days what a run received is kept once it has ended; null: as long as its plan; 0: not at all.
+    """
 
     enabled: bool = True
     max_unassigned_percent: int = 20
     minimum_assignments: int = 0
     update_deactivated_users: bool = False
     held_plan_retention_days: int = 30
+    received_retention_days: int | None = None
 
 
 class NightlySchedule(Struct):

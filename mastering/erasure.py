@@ -1,7 +1,7 @@
 """Erasing a person: the values go, the account of what happened stays (SPEC §13; docs/decisions/0053).
 
 Who is erased is deactivated, and is deleted in the same transaction, or was deleted before. Then every value of theirs that history,
-plans and reports hold is taken out. What remains are the events: when, which move, by whom and why; their chain verifies, since it commits to
+plans, reports and what past runs received hold is taken out. What remains are the events: when, which move, by whom and why; their chain verifies, since it commits to
 values by their salted hash alone; and a last event says who erased and when.
 """
 
@@ -13,16 +13,18 @@ from datetime import datetime
 
 import structlog
 from sqlalchemy import Engine
+from sqlmodel import Session
 
 from mastering.acts import settle
 from mastering.clock import wire
 from mastering.errors import IllegalMove, NotFound, WrongState
+from mastering.imports import kept
 from mastering.ledger import Actor, Ledger, Why
 from mastering.rules.lifecycle import Status
 from mastering.store import erasure as store
 from mastering.store import history, people
 from mastering.store.documents import load
-from mastering.store.engine import writing
+from mastering.store.engine import reading, writing
 from mastering.store.locks import Lock, hold
 
 _log = structlog.get_logger("mastering.erasure")
@@ -30,7 +32,7 @@ _log = structlog.get_logger("mastering.erasure")
 
 @dataclass(frozen=True, slots=True)
 class Erased:
-    """What was taken out: the values of so many events, what so many rows of plans and reports said; and whether it left the disk as well."""
+    """What was taken out: the values of so many events, what so many rows of plans and reports and lines of runs said; and whether it left the disk as well."""
 
     user_id: str
     at: str
@@ -60,18 +62,22 @@ def erase(engine: Engine, actor: Actor, now: datetime, id_or_login: str, reason:
     Raises `NotFound`, `IllegalMove` for who may still work, and `WrongState` while a run that has not ended is about to change them, or an app is still to be told of them.
     """
     why = Why(reason=reason)
+    with reading(engine) as session:
+        before = _traces(session, people.user_id_of(session, id_or_login) or id_or_login)
+        clean = kept.not_about(session, before.known)
     with writing(engine) as session:
         hold(session.connection(), Lock.OPTIONS)
         ledger = Ledger(session, now, actor)
         user_id = people.user_id_of(session, id_or_login) or id_or_login
-        traces = _traces(ledger, user_id)
+        traces = _traces(session, user_id)
         _refuse_unfinished(ledger, user_id, traces)
+        lines = kept.take_out(session, traces.known, clean if traces.known == before.known else ())
         subject = _deleted(ledger, user_id, why, now)
         _refuse_undelivered(ledger, user_id)
         subjects = {user_id, *store.without_a_row(session, traces.accounts)}
         events = store.values_of(session, subjects)
         rows = store.plans_of(session, user_id, traces.accounts, traces.known) + store.reports_of(session, user_id, traces.accounts)
-        rows += store.tasks_of(session, user_id, traces.accounts)
+        rows += store.tasks_of(session, user_id, traces.accounts) + lines
         ledger.note(subject, "user.erase", {"events": events, "rows": rows}, why)
         ledger.flush()
     from_disk = store.empty_the_log(engine)
@@ -79,11 +85,11 @@ def erase(engine: Engine, actor: Actor, now: datetime, id_or_login: str, reason:
     return Erased(user_id, wire(now), events, rows, from_disk)
 
 
-def _traces(ledger: Ledger, user_id: str) -> _Traces:
+def _traces(session: Session, user_id: str) -> _Traces:
     """The accounts that the person's events tell of, and by what their apps know them; raises `NotFound` where there never was such a person."""
     traces = _Traces(set(), set())
     there = False
-    for account, external_id in _told(ledger, user_id):
+    for account, external_id in _told(session, user_id):
         there = True
         if account is not None:
             traces.accounts.add(account["id"])
@@ -94,8 +100,8 @@ def _traces(ledger: Ledger, user_id: str) -> _Traces:
     return traces
 
 
-def _told(ledger: Ledger, user_id: str) -> Iterator[tuple[dict[str, str] | None, str | None]]:
-    for event in history.chain(ledger.session, user_id):
+def _told(session: Session, user_id: str) -> Iterator[tuple[dict[str, str] | None, str | None]]:
+    for event in history.chain(session, user_id):
         values = load(event.values_json) if event.values_json else {}
         yield load(event.body).get("account"), values.get("externalId")
 

@@ -10,7 +10,6 @@ Both are made piece by piece; between two pieces no transaction is open, and wha
 
 from __future__ import annotations
 
-import re
 from collections.abc import Iterator, Sequence
 from enum import StrEnum
 from typing import Any
@@ -18,6 +17,7 @@ from typing import Any
 from sqlalchemy import Engine, Row
 
 from mastering.connectors.csvout import csv_rows
+from mastering.proof import without_values
 from mastering.store import exports as store
 from mastering.store import people
 from mastering.store.documents import dump, load
@@ -25,7 +25,6 @@ from mastering.store.engine import reading
 from mastering.store.exports import Stretch, WantedEvents
 
 _PAGE = 1_000
-_COMMITTED = re.compile(r'"values":"[0-9a-f]{64}"')
 
 
 class Format(StrEnum):
@@ -95,15 +94,10 @@ def subject_of(engine: Engine, id_or_login: str) -> str:
 
 def _lines(events: Sequence[Row[Any]]) -> bytes:
     return "".join(
-        f'{{"position":{event.position},"hash":"{event.hash.hex()}","erased":{"true" if erased(event) else "false"},'
+        f'{{"position":{event.position},"hash":"{event.hash.hex()}","erased":{"true" if without_values(event) else "false"},'
         f'"body":{event.body},"values":{event.values_json or "null"}}}\n'
         for event in events
     ).encode()
-
-
-def erased(event: Any) -> bool:
-    """Whether an event had values of a person that were erased."""
-    return event.values_json is None and _COMMITTED.search(event.body) is not None
 
 
 def _rows(events: Sequence[Row[Any]]) -> bytes:
@@ -132,7 +126,7 @@ def _row(event: Row[Any]) -> list[str]:
         account.get("account"),
         dump(told) if told else None,
         dump(body["facts"]) if "facts" in body else None,
-        "yes" if erased(event) else None,
+        "yes" if without_values(event) else None,
         event.hash.hex(),
     )
     return ["" if cell is None else str(cell) for cell in cells]

@@ -2,7 +2,7 @@
 
 Each event's hash is SHA-256 over the hash before it and the event's body; the body holds the SHA-256 of the personal values that lie
 beside it. So a changed body breaks the chain, changed values no longer fit their body, and a missing event leaves a gap in the numbers.
-Erased values are no fault: the body still says what they hashed to.
+Erased values are no fault where an erasure is told of: the body still says what they hashed to. Whoever takes values away without one is found.
 
 ==========================  ==========================================================================================
 what was done               what finds it
@@ -21,6 +21,7 @@ All of it is read in pages and nothing is kept but hashes, however long the hist
 
 from __future__ import annotations
 
+import re
 from collections import deque
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
@@ -28,7 +29,7 @@ from hashlib import sha256
 from itertools import chain as joined
 from itertools import groupby
 from operator import attrgetter
-from typing import Protocol
+from typing import Any, Protocol
 
 import msgspec
 from sqlmodel import Session
@@ -44,6 +45,11 @@ MOST = 100
 """Faults that a report names; it counts the others."""
 KIND = "mastering.checkpoint/1"
 """What a statement of a checkpoint calls itself."""
+ERASURE = "user.erase"
+"""The last event of a person whose values were erased."""
+_COMMITTED = re.compile(r'"values":"[0-9a-f]{64}"')
+_ACCOUNT = re.compile(r'"id":"(0ua[0-9A-Za-z]+)"')
+_TAKEN = "its values are gone, and nobody was erased"
 
 
 class Event(Protocol):
@@ -159,14 +165,21 @@ class Kept:
 
 def verify_chain(events: Iterable[Event], head: tuple[int, bytes] | None = None) -> Broken | None:
     """The first fault of a whole chain in ascending order, or `None`. `head` is the number and hash that its last event must have."""
-    seq, chained = 0, b""
+    seq, chained, kind, taken = 0, b"", "", None
     for broken, event in _checked(events):
         if broken is not None:
             return broken
-        seq, chained = event.seq, event.hash
+        if taken is None and without_values(event):
+            taken = Broken(event.seq, _TAKEN, event.id)
+        seq, chained, kind = event.seq, event.hash, event.type
     if head is not None and head != (seq, chained):
         return Broken(seq, "the chain does not end where its subject says it does")
-    return None
+    return taken if kind != ERASURE else None
+
+
+def without_values(event: Any) -> bool:
+    """Whether an event had values of a person and has them no more."""
+    return event.values_json is None and _COMMITTED.search(event.body) is not None
 
 
 def _checked(events: Iterable[Event]) -> Iterator[tuple[Broken | None, Event]]:
@@ -206,18 +219,51 @@ def verify(session: Session, vault: Vault | None = None, kept: Sequence[Kept] = 
 
     `vault` knows whose signatures are the service's own; without it any key is good that signed as it says.
     """
-    report = Report()
+    report, erasures = Report(), _Erasures()
     for _, chain in groupby(history.every_chain(session), attrgetter("subject")):
         report.chains += 1
-        for broken, event in _checked(chain):
+        for broken, event in erasures.noted(_checked(chain)):
             report.events += 1
             if broken is not None:
                 report.add(Fault(broken.fault, event.subject, broken.seq, broken.event_id))
+    for fault in erasures.faults():
+        report.add(fault)
     for ending in history.wrong_endings(session):
         report.add(Fault(ending.fault, ending.subject, ending.seq))
     for fault in joined(_checkpoints(session, report, vault), _kept(session, vault, kept)):
         report.add(fault)
     return report
+
+
+@dataclass(slots=True)
+class _Erasures:
+    """Whose values are gone, and who was erased. An account's chain tells of no erasure: it is that of the person whose chain names the account."""
+
+    taken: dict[str, Event] = field(default_factory=dict)
+    """By chain that tells of no erasure: its first event without its values."""
+    accounts: set[str] = field(default_factory=set)
+    """Those of people who were erased."""
+
+    def noted(self, chain: Iterable[tuple[Broken | None, Event]]) -> Iterator[tuple[Broken | None, Event]]:
+        """The same chain, looked at on the way."""
+        first: Event | None = None
+        event: Event | None = None
+        named: set[str] = set()
+        for broken, event in chain:
+            if without_values(event):
+                first = first or event
+                named.update(_ACCOUNT.findall(event.body))
+            yield broken, event
+        if event is not None and event.type == ERASURE:
+            self.accounts |= named
+        elif first is not None:
+            self.taken[first.subject] = first
+
+    def faults(self) -> Iterator[Fault]:
+        """Whose values are gone though nobody was erased."""
+        for subject, event in self.taken.items():
+            if subject not in self.accounts:
+                yield Fault(_TAKEN, subject, event.seq, event.id)
 
 
 def _checkpoints(session: Session, report: Report, vault: Vault | None) -> Iterator[Fault]:

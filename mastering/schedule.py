@@ -18,7 +18,7 @@ from mastering.catalog.schedules import settle_all
 from mastering.clock import now, wire
 from mastering.firing import Starter, fire_due, import_starters
 from mastering.holds import expire_holds
-from mastering.imports import runs, sessions
+from mastering.imports import kept, runs, sessions
 from mastering.imports.pulling import begin_pull
 from mastering.ledger import SERVICE
 from mastering.provisioning import deliverer
@@ -39,8 +39,8 @@ STARTERS: Mapping[str, Starter] = {**import_starters(begin_pull), **nightly.star
 def tick(engine: Engine, at: datetime, vault: Vault | None = None) -> None:
     """The household's business that is due at an instant.
 
-    Holds that end, uploads that broke off, sessions left open, held plans that nobody decided about, plans and previews that nobody reads any more,
-    deliveries that ended long ago;
+    Holds that end, uploads that broke off, sessions left open, held plans that nobody decided about, plans and previews that nobody reads any more
+    and what runs received, deliveries that ended long ago;
     and, where there is a key to sign with, the day's checkpoint of the history.
     """
     settle_all(engine, at)
@@ -48,14 +48,17 @@ def tick(engine: Engine, at: datetime, vault: Vault | None = None) -> None:
     runs.fail_stalled(engine, SERVICE, at)
     sessions.expire(engine, at, SERVICE)
     with reading(engine) as session:
-        retention = timedelta(days=catalog.org_safeguard(session).held_plan_retention_days)
+        org = catalog.org_safeguard(session)
+    retention = timedelta(days=org.held_plan_retention_days)
     runs.cancel_expired(engine, at, SERVICE, wire(at - retention))
     runs.forget_plans(engine, wire(at - retention))
+    kept.forget(engine, wire(at - timedelta(days=org.days_received_is_kept)))
     passes.forget(engine, wire(at - retention))
     previews.forget(engine, wire(at - retention))
     deliverer.forget_finished(engine, at)
     if vault is not None:
         checkpoints.make_if_due(engine, vault, SERVICE, at)
+    kept.pack(engine)
 
 
 class Ticker:

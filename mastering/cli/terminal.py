@@ -25,6 +25,8 @@ LONGEST = 300
 _LONGEST_SENTENCE = 3_000
 _WIDTH_OF_A_PIPE = 140
 _JOINERS = "\u200c\u200d"  # Persian, the scripts of India and some signs are spelled with them
+_IDS = frozenset({"id", "goes back to"})
+"""What stands under these is an id, which is there to be copied."""
 _HIDDEN = {"Cc", "Cf", "Cn", "Co", "Cs", "Zl", "Zp"}
 _RIGHT_TO_LEFT = {"R", "AL", "AN"}
 _ISOLATE, _POP = "\u2068", "\u2069"
@@ -64,7 +66,7 @@ def grid(*headings: str) -> Table:
     """A table without a frame: it reads well, copies well, and survives a narrow terminal. Its headings are the program's own words."""
     table = Table(box=None, pad_edge=False, padding=(0, 2, 0, 0), header_style="bold dim", show_header=any(headings))
     for heading in headings:
-        table.add_column(heading, overflow="fold", no_wrap=heading == "id")  # an id is there to be copied
+        table.add_column(heading, overflow="fold", no_wrap=heading in _IDS)
     return table
 
 

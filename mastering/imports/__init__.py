@@ -10,6 +10,7 @@
     reading    chunks back to records; which lines need a closer look at all
     planning   all rows of a run, decided on one snapshot, checked by the safeguards
     applying   the rows, in batches, each one transaction with its history
+    kept       what planned runs received: deflated, forgotten in time, rid of who is erased
     turns      whose turn it is: one run of an app at a time, claimed with a lease and a fence
     worker     the thread that takes turns and does the steps
 

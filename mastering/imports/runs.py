@@ -125,7 +125,6 @@ def _supersede(session: Session, app: tables.App, actor: Actor, now: datetime, n
     for held in run_store.held(session, app.id):
         held.status = next_run_status(held.status, RunTrigger.supersede)
         held.superseded_by, held.completed = newer.id, wire(now)
-        store.drop_chunks(session, held.id)
         session.add(held)
         tell(session, app, actor, now, held.id, "import.superseded", {"supersededBy": newer.id})
 
@@ -163,10 +162,10 @@ def fail_stalled(engine: Engine, actor: Actor, now: datetime, *, all_of_them: bo
 
 
 def fail(session: Session, actor: Actor, now: datetime, run: tables.ImportRun, error: str) -> None:
-    """A locked run fails, with a sentence that says why; what was received is forgotten."""
+    """A locked run fails, with a sentence that says why; what was received is forgotten, unless there is a plan of it."""
     run.status = next_run_status(run.status, RunTrigger.fail)
     run.error, run.completed, run.lease_until = error, wire(now), None
-    store.drop_chunks(session, run.id)
+    _let_go(session, run)
     session.add(run)
     tell(session, _app(session, run), actor, now, run.id, "import.failed", {"error": error})
 
@@ -200,9 +199,15 @@ def call_off(session: Session, actor: Actor, now: datetime, run: tables.ImportRu
     can_close = run.source in {IDENTITY_SOURCE, PULL} and run.status is RunStatus.RECEIVING
     run.status = next_run_status(run.status, RunTrigger.close if can_close else RunTrigger.cancel)
     run.completed = wire(now)
-    store.drop_chunks(session, run.id)
+    _let_go(session, run)
     session.add(run)
     tell(session, _app(session, run), actor, now, run.id, "import.cancelled", {})
+
+
+def _let_go(session: Session, run: tables.ImportRun) -> None:
+    """Of a run that ends without a plan nothing that it received is kept."""
+    if run.planned is None:
+        store.drop_chunks(session, run.id)
 
 
 def cancel_expired(engine: Engine, now: datetime, actor: Actor, before: str) -> int:

@@ -114,7 +114,8 @@ def _plan(lease: Lease, run: tables.ImportRun, now: datetime, outside: Outside) 
         hook_store.drop_calls(session, mine.id)
         mine.status = next_run_status(mine.status, _after_planning(mine, planned))
         mine.lease_until = None
-        store.drop_chunks(session, mine.id)  # from here on the plan is all that counts
+        if catalog.org_safeguard(session).days_received_is_kept == 0:
+            store.drop_chunks(session, mine.id)
         if mine.dry_run:
             mine.completed = mine.planned
         session.add(mine)
@@ -177,6 +178,7 @@ def _note_plan(session: Session, run: tables.ImportRun, terms: Terms, planned: P
     run.plan_hash, run.changes, run.records = planned.plan_hash, planned.changes, planned.records
     run.situations, run.actions = dump(planned.situations), dump(planned.actions)
     run.as_of_event, run.planned = planned.as_of_event, wire(clock_now())
+    run.planned_as_of, run.planned_now = planned.as_of_event, terms.at
     run.safeguard = dump({**verdict_document(planned.verdict), **_recurrence(session, run, planned.verdict)})
 
 
@@ -284,7 +286,6 @@ def _queue_looks_again(session: Session, ledger: Ledger, run: tables.ImportRun, 
 def _complete(session: Session, ledger: Ledger, run: tables.ImportRun, now: datetime) -> None:
     run.status = next_run_status(run.status, RunTrigger.complete)
     run.completed, run.lease_until = wire(now), None
-    store.drop_chunks(session, run.id)
     if run.changes >= _MANY:
         store.take_stock(session)
     app = session.get_one(tables.App, run.app_id, with_for_update=LOCKED)

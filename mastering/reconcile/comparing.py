@@ -16,7 +16,7 @@ from typing import Any, cast
 from sqlmodel import Session
 
 from mastering.clock import wire
-from mastering.proof import verify_chain
+from mastering.proof import Broken, verify_chain
 from mastering.remaster import load_sources
 from mastering.rules import reconciliation as rules
 from mastering.rules.claims import Claims
@@ -35,6 +35,7 @@ from mastering.store import imports as import_store
 from mastering.store import reconciliations as store
 from mastering.store import users as user_store
 from mastering.store.documents import load
+from mastering.store.history import LAST_WORDS
 from mastering.terms import terms_of
 
 GRACE = timedelta(minutes=5)
@@ -158,7 +159,17 @@ def rest(session: Session, now: datetime, app_id: str | None, after: str) -> Bat
     return batch
 
 
-PARTS: tuple[Part, ...] = (users, accounts, tasks, rest)
+def gone(session: Session, now: datetime, app_id: str | None, after: str) -> Batch:  # noqa: ARG001 - a part as the others
+    """The next histories of people and apps that are no more: each verifies, and ends with the word that its subject went."""
+    if app_id is not None:
+        return Batch()
+    cursor, subjects = store.chains_without_a_row(session, after, AT_ONCE)
+    batch = Batch(cursor=cursor)
+    _verify(session, batch, dict.fromkeys(subjects), {})
+    return batch
+
+
+PARTS: tuple[Part, ...] = (users, accounts, tasks, rest, gone)
 """The parts of a reconciliation, in their order."""
 
 
@@ -179,14 +190,21 @@ def _schedules(session: Session, now: datetime, app_id: str | None) -> Iterator[
             app_id=row.subject if row.subject.startswith("0oa") else None,
             expected={"due": row.next_due if cause is Cause.not_fired else row.last_due},
             actual={"lastDue": row.last_due, **outcome},
+            event_id=_told_of(session, row, cause),
         )
+
+
+def _told_of(session: Session, row: schedules.Schedule, cause: Cause) -> str | None:
+    """The event that says why nothing was started; where nobody took the firing, the one by which it was due."""
+    kinds = ("schedule.skipped",) if cause is Cause.nothing_started else ("app.policy.update", "org.reconciliation.update")
+    return store.last_told(session, row.subject, kinds, f'"{row.kind}"' if cause is Cause.nothing_started else '"schedule"')
 
 
 # -- history ----------------------------------------------------------------------------------------------------------
 
 
-def _verify(session: Session, batch: Batch, heads: Mapping[str, tuple[int, bytes]], pasts: Mapping[str, Past]) -> None:
-    """Verify these chains against their heads, noting each that is broken, and fill the pasts on the way."""
+def _verify(session: Session, batch: Batch, heads: Mapping[str, tuple[int, bytes] | None], pasts: Mapping[str, Past]) -> None:
+    """Verify these chains against their heads, noting each that is broken, and fill the pasts on the way. Of whom there is no row there is no head."""
     unseen = dict(heads)
     for subject, events in groupby(store.chains(session, heads), key=lambda event: event.subject):
         _check(batch, subject, unseen.pop(subject), events, pasts.get(subject))
@@ -194,7 +212,7 @@ def _verify(session: Session, batch: Batch, heads: Mapping[str, tuple[int, bytes
         _check(batch, subject, head, (), None)
 
 
-def _check(batch: Batch, subject: str, head: tuple[int, bytes], events: Iterable[store.Event], past: Past | None) -> None:
+def _check(batch: Batch, subject: str, head: tuple[int, bytes] | None, events: Iterable[store.Event], past: Past | None) -> None:
     last: list[store.Event] = []
 
     def told() -> Iterator[Any]:
@@ -206,6 +224,8 @@ def _check(batch: Batch, subject: str, head: tuple[int, bytes], events: Iterable
                 _see(past, event)
 
     broken = verify_chain(cast("Iterable[tables.HistoryEvent]", told()), head)
+    if broken is None and head is None and last[0].type not in LAST_WORDS:
+        broken = Broken(last[0].seq, "the chain ends here without a deletion, and its subject is gone")
     if broken is None:
         return
     batch.doubtful.add(subject)

@@ -20,9 +20,11 @@ from mastering.rules.people import Account
 from mastering.rules.reconciliation import Cause, Difference
 from mastering.store import accounts as account_store
 from mastering.store import outbound, people, readings
+from mastering.store import reconciliations as store
 from mastering.store.documents import load
 
 _ACCOUNTS, _STRANGERS = "accounts", "strangers"
+_CONNECTED = ("connection.create", "connection.update", "connection.activate")
 Reading = Mapping[str, Any]
 """How an app was read: `appId`, `began`, and `error` or `users` and `unreadable`."""
 
@@ -36,7 +38,7 @@ def compare(reconciliation_id: str, read: Sequence[Reading], session: Session, n
     onward = f"{int(number) + 1} {_ACCOUNTS} "
     batch = Batch(cursor=onward)
     if reading.get("error") is not None:
-        batch.found.append((not_read(reading["appId"], Cause.could_not_read, reading["error"]), None))
+        batch.found.append((_of_the_app(session, not_read(reading["appId"], Cause.could_not_read, reading["error"])), None))
         return batch
     if half == _ACCOUNTS:
         page = account_store.page(session, reading["appId"], last, AT_ONCE)
@@ -45,13 +47,19 @@ def compare(reconciliation_id: str, read: Sequence[Reading], session: Session, n
         batch.cursor = f"{number} {_ACCOUNTS} {page[-1].id}" if page else f"{number} {_STRANGERS} "
         return batch
     strangers = readings.unknown(session, reconciliation_id, reading["appId"], last, AT_ONCE)
-    batch.found += [(unknown(reading["appId"], row.external_id, _there(row, ())), None) for row in strangers]
+    imported = store.last_told(session, reading["appId"], ("import.completed",)) if strangers else None
+    batch.found += [(replace(unknown(reading["appId"], row.external_id, _there(row, ())), event_id=imported), None) for row in strangers]
     if strangers:
         batch.cursor = f"{number} {_STRANGERS} {strangers[-1].external_id}"
     elif reading["unreadable"]:
         told = f"{reading['unreadable']} of {reading['users']}"
-        batch.found.append((not_read(reading["appId"], Cause.users_unreadable, told), None))
+        batch.found.append((_of_the_app(session, not_read(reading["appId"], Cause.users_unreadable, told)), None))
     return batch
+
+
+def _of_the_app(session: Session, difference: Difference) -> Difference:
+    """With the event by which the app is connected as it is."""
+    return replace(difference, event_id=store.last_told(session, difference.app_id or "", _CONNECTED))
 
 
 def _accounts(session: Session, reconciliation_id: str, reading: Reading, page: Sequence[Account]) -> list[Difference]:

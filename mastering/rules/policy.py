@@ -107,6 +107,14 @@ class OrgSafeguard:
     minimum_assignments: int = 0
     update_deactivated_users: bool = False
     held_plan_retention_days: int = 30
+    received_retention_days: int | None = None
+    """How long what a run received is kept once it has ended: as long as its plan, where nothing is said, and never longer; 0: not at all."""
+
+    @property
+    def days_received_is_kept(self) -> int:
+        """After how many days what an ended run received is forgotten."""
+        days = self.received_retention_days
+        return self.held_plan_retention_days if days is None else min(days, self.held_plan_retention_days)
 
 
 @dataclass(frozen=True, slots=True)
@@ -189,6 +197,8 @@ def org_faults(org: OrgSafeguard) -> list[str]:
     found = _percent_faults("", org.max_unassigned_percent, org.minimum_assignments)
     if not 1 <= org.held_plan_retention_days <= 3650:
         found.append("heldPlanRetentionDays: must be from 1 to 3650")
+    if org.received_retention_days is not None and not 0 <= org.received_retention_days <= 3650:
+        found.append("receivedRetentionDays: must be from 0 to 3650, or null: as long as plans are kept")
     return found
 
 

@@ -26,6 +26,7 @@ from mastering.store.befores import RunBefore
 from mastering.store.connections import Connection
 from mastering.store.documents import dump, load
 from mastering.store.locks import Lock, hold
+from mastering.store.received import KeptChunk
 from mastering.store.tables import App, MappingRow, Org
 
 ORG_ID = "00oMastering00000001"
@@ -197,7 +198,7 @@ def account_ids(session: Session, app_id: str) -> list[str]:
 def delete_app(session: Session, app_id: str) -> None:
     """Delete an app with all that hangs on it: accounts, runs and their plans, mapping, findings, connection. The history stays."""
     runs = select(col(tables.ImportRun.id)).where(col(tables.ImportRun.app_id) == app_id)
-    for part in (tables.RunChunk, tables.RunChange, tables.HookCall, RunBefore):
+    for part in (tables.RunChunk, KeptChunk, tables.RunChange, tables.HookCall, RunBefore):
         session.execute(delete(part).where(col(part.run_id).in_(runs)))
     for table in (tables.ImportRun, tables.WaitingWay, tables.AppUser, tables.Finding, Connection):
         session.execute(delete(table).where(col(table.app_id) == app_id))

@@ -56,7 +56,12 @@ def start(session: Session, since: str) -> int:
     first = session.execute(select(func.min(position)).where(col(HistoryEvent.at) >= since)).scalar()
     if first is not None:
         return int(first) - 1
-    return int(session.execute(select(func.coalesce(func.max(position), 0))).scalar_one())
+    return last(session)
+
+
+def last(session: Session) -> int:
+    """The position of the last event there is; 0 before the first."""
+    return int(session.execute(select(func.coalesce(func.max(col(HistoryEvent.position)), 0))).scalar_one())
 
 
 def page(session: Session, wanted: WantedEvents, shown: Shown, after: int | None, limit: int, *, newest_first: bool) -> list[HistoryEvent]:

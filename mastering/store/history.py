@@ -26,6 +26,8 @@ _ENDINGS: tuple[tuple[Any, str, tuple[str, ...]], ...] = (
     (tables.App, "0oa", ("app.delete",)),
 )
 """Whose rows go: how their ids begin, and by which events they go."""
+LAST_WORDS = frozenset(kind for _, _, kinds in _ENDINGS for kind in kinds)
+"""The events with which the chain of one ends who is gone."""
 
 
 def add(session: Session, events: Sequence[bulk.Row]) -> None:

@@ -8,7 +8,7 @@ from __future__ import annotations
 from collections.abc import Collection, Iterator, Sequence
 from typing import Any, ClassVar, NamedTuple, cast
 
-from sqlalchemy import CursorResult, Enum, Index, Text, delete, select, update
+from sqlalchemy import CursorResult, Enum, Index, Text, delete, or_, select, update
 from sqlmodel import Field, Session, SQLModel, col
 
 from mastering.rules.people import Account
@@ -263,6 +263,26 @@ def events_at(session: Session, moments: Collection[tuple[str, str]]) -> dict[tu
         for row in session.execute(query.where(col(event.at).in_({at for _, at in moments})), execution_options={"yield_per": 2_000}):
             found.setdefault((row[0], row[1]), row[2])
     return found
+
+
+def last_told(session: Session, subject: str, kinds: Collection[str], naming: str = "") -> str | None:
+    """The last event of a chain that is of one of these types and has this text in its body; the chain's first where there is none."""
+    event = tables.HistoryEvent
+    query = select(col(event.id)).where(col(event.subject) == subject)
+    wanted = query.where(col(event.type).in_(kinds), col(event.body).contains(naming, autoescape=True)).order_by(col(event.seq).desc())
+    return session.execute(wanted.limit(1)).scalar() or session.execute(query.order_by(col(event.seq)).limit(1)).scalar()
+
+
+def chains_without_a_row(session: Session, after: str, limit: int) -> tuple[str | None, list[str]]:
+    """Of the next so many chains of people and apps those whose row is gone; and behind which the next begin, `None` at the end."""
+    name = col(tables.HistoryEvent.subject)
+    query = select(name).where(name > after, or_(name.startswith("00u"), name.startswith("0oa"))).distinct().order_by(name).limit(limit)
+    subjects = list(session.execute(query).scalars())
+    there: set[str] = set()
+    for table in (tables.User, tables.App):
+        for part in people.slices(subjects):
+            there.update(session.execute(select(col(table.id)).where(col(table.id).in_(part))).scalars())
+    return (subjects[-1] if subjects else None), [subject for subject in subjects if subject not in there]
 
 
 def findings(session: Session, user_ids: Collection[str]) -> dict[tuple[str, str], str]:

@@ -233,6 +233,8 @@ class ImportRun(SQLModel, table=True):
 
     `origin`: the reconciliation that it repairs, or the run that it undoes.
     `pull`: how the records were fetched, where they were.
+    `planned_as_of`, `planned_now`: the last event that planning saw, and the instant that it took for the present. `as_of_event` is the
+    first of these until the plan is applied, and moves on with it.
 
     `takeovers`: how often it was taken from an owner whose lease had run out, or who was known to be dead. `queue_cursor`: behind which
     waiting row to go on matching, where the whole queue has to be matched after its last row.
@@ -276,6 +278,8 @@ class ImportRun(SQLModel, table=True):
     planned: str | None = None
     completed: str | None = None
     as_of_event: int = Field(default=0, sa_type=BigInteger)
+    planned_as_of: int | None = Field(default=None, sa_type=BigInteger)
+    planned_now: str | None = None
     cursor: int = 0
     queue_cursor: str | None = None
     owner: str | None = None
@@ -286,7 +290,7 @@ class ImportRun(SQLModel, table=True):
 
 
 class RunChunk(SQLModel, table=True):
-    """A piece of what a run received: numbered record lines, in order, as `imports.spool` packs them; and their marks.
+    """A piece of what a run received: numbered record lines, in order, as `imports.spool` packs them; and their marks (`received`).
 
     The marks come first, so that SQLite reads them without the lines.
     """

@@ -30,6 +30,10 @@ _TELLERS = {
     "_user_event",
     "_event",
     "_note",
+    "_end",
+    "_note_app",
+    "unlink",
+    "correct_account",
 }
 """The calls that write an event, or hand the kind of one on to whoever does; what a variable `kind` is given counts, too,
 and a table `_EVENTS` of kinds by what was done."""

@@ -3,6 +3,7 @@
 from typing import Any
 
 import pytest
+from freezegun import freeze_time
 
 from tests.api.service import Service, causes, record, refusal
 
@@ -72,6 +73,33 @@ def test_an_open_question_can_be_polled_and_a_bounded_one_ends(service: Service)
     service.user("john")
     assert "user.lifecycle.create" in types(service.ask("GET", quiet.links["next"]["url"]).json())
     assert "next" not in service.ask("GET", "/logs?limit=1000&until=9999-01-01T00:00:00Z").links
+
+
+def test_who_follows_the_log_is_given_what_was_written_while_nobody_asked_for_longer_than_the_log_looks_back(service: Service) -> None:
+    with freeze_time("2036-03-01T12:00:00Z", real_asyncio=True):
+        service.user("jane")
+        following = service.ask("GET", "/logs?limit=1000").links["next"]["url"]
+        john = service.user("john")
+    with freeze_time("2036-03-20T12:00:00Z", real_asyncio=True):
+        assert service.get("/logs") == []
+        answer = service.ask("GET", following)
+        assert {event["target"][0]["id"] for event in answer.json()} == {john["id"]}
+        assert service.get("/logs", params={"sortOrder": "DESCENDING", "after": "1000"}) == []
+
+
+def test_a_filter_that_nothing_fits_is_asked_on_behind_what_was_looked_at_and_passes_over_nothing(service: Service) -> None:
+    of_john = {"filter": 'eventType eq "user.lifecycle.suspend"'}
+    jane = service.user("jane")
+    first = service.ask("GET", "/logs", params=of_john)
+    service.post(f"/users/{jane['id']}/lifecycle/suspend")
+    second = service.ask("GET", first.links["next"]["url"])
+    newest = service.ask("GET", "/logs?limit=1000").links["next"]["url"].partition("after=")[2]
+    assert (first.json(), types(second.json())) == ([], ["user.lifecycle.suspend"])
+    assert int(first.links["next"]["url"].partition("after=")[2]) > 0
+    assert second.links["next"]["url"].endswith(f"after={newest}")
+    assert service.ask("GET", second.links["next"]["url"]).json() == []
+    bounded = service.ask("GET", "/logs?limit=0")
+    assert bounded.links["next"]["url"].endswith("after=0")
 
 
 @pytest.mark.parametrize(

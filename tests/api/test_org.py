@@ -10,6 +10,7 @@ DEFAULT = {
     "minimumAssignments": 0,
     "updateDeactivatedUsers": False,
     "heldPlanRetentionDays": 30,
+    "receivedRetentionDays": None,
 }
 
 
@@ -24,6 +25,7 @@ def test_putting_replaces_and_what_is_left_out_goes_back(service: Service) -> No
         "minimumAssignments": 5,
         "updateDeactivatedUsers": True,
         "heldPlanRetentionDays": 7,
+        "receivedRetentionDays": 0,
     }
     assert service.put("/org/safeguard", json=other) == other
     assert service.get("/org/safeguard") == other
@@ -37,6 +39,7 @@ def test_putting_replaces_and_what_is_left_out_goes_back(service: Service) -> No
         ({"maxUnassignedPercent": -1}, "maxUnassignedPercent: must be from 0 to 100"),
         ({"minimumAssignments": -1}, "minimumAssignments: must not be negative"),
         ({"heldPlanRetentionDays": 0}, "heldPlanRetentionDays: must be from 1 to 3650"),
+        ({"receivedRetentionDays": -1}, "receivedRetentionDays: must be from 0 to 3650, or null: as long as plans are kept"),
         ({"heldPlanRetentionDays": 10**30}, "heldPlanRetentionDays: must be from 1 to 3650"),
         ({"maxUnassignedPercent": 20.5}, "maxUnassignedPercent: expected int, got float"),
         ({"limit": 1}, "limit: is not a field of this resource"),

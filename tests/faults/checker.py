@@ -15,7 +15,7 @@ from mastering.proof import verify_chain
 from mastering.replay import replay
 from mastering.rules.people import Account, User
 from mastering.rules.runs import ENDED
-from mastering.store import history, people, tables
+from mastering.store import history, people, received, tables
 from mastering.store.documents import load
 from mastering.store.engine import reading
 
@@ -66,7 +66,9 @@ def _account(account: Account) -> tuple[object, ...]:
 def _runs_have_ended(session: Session) -> None:
     statuses = session.execute(select(col(tables.ImportRun.id), col(tables.ImportRun.status))).all()
     assert [each for each in statuses if each[1] not in {*ENDED, "HELD"}] == []
-    assert session.execute(select(func.count()).select_from(tables.RunChunk)).scalar() == 0
+    for chunk in (tables.RunChunk, received.KeptChunk):
+        without_plan = select(func.count()).select_from(chunk).join(tables.ImportRun).where(col(tables.ImportRun.planned).is_(None))
+        assert session.execute(without_plan).scalar() == 0
 
 
 def _every_row_was_applied_once(session: Session, run_id: str) -> None:

@@ -66,6 +66,7 @@ def test_a_new_org_has_the_documented_defaults() -> None:
         "minimum_assignments": 0,
         "update_deactivated_users": False,
         "held_plan_retention_days": 30,
+        "received_retention_days": None,
     }
 
 

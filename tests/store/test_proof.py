@@ -87,6 +87,7 @@ TAMPERED: dict[str, tuple[list[str], set[int], str]] = {
     "altered": ([f"UPDATE history SET body = replace(body, 'admin', 'nobody') {_AT_3}"], {3}, "the body does not have the hash"),
     "altered column": ([f"UPDATE history SET at = '2020-01-01T00:00:00.000Z' {_AT_3}"], {3}, "the columns do not say"),
     "altered values": ([f"UPDATE history SET values_json = replace(values_json, 'Lead', 'Boss') {_AT_3}"], {3}, "the values are not those"),
+    "values taken away": ([f"UPDATE history SET values_json = NULL {_AT_3}"], {3}, "its values are gone, and nobody was erased"),
     "no event any more": ([f"UPDATE history SET body = '{{}}' {_AT_3}"], {3}, "the body does not have the hash"),
     "dropped": ([f"DELETE FROM history {_AT_3}"], {3}, "event 3 is missing"),
     "the beginning dropped": (["DELETE FROM history WHERE subject = :user AND seq <= 2"], {1}, "events 1 to 2 are missing"),

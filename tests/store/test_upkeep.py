@@ -14,14 +14,15 @@ from sqlmodel import col
 from mastering.clock import now, wire
 from mastering.connectors.lines import Line
 from mastering.errors import WrongState
-from mastering.imports import runs, spool
+from mastering.imports import kept, runs, spool
 from mastering.imports.spool import Spool
 from mastering.ledger import SERVICE
 from mastering.rules.runs import RunStatus
 from mastering.schedule import tick
-from mastering.store import tables
+from mastering.store import received, tables
 from mastering.store.engine import reading, writing
 from mastering.store.outage import is_outage
+from mastering.store.received import KeptChunk
 from tests.walks.imports_world import World, calm, person
 
 
@@ -48,14 +49,60 @@ def test_whatever_comes_in_keeps_an_upload_alive(world: World) -> None:
     assert (world.run(run_id).lease_until or "") > before
 
 
-def test_what_a_run_received_is_forgotten_when_its_plan_is_complete(world: World) -> None:
+def test_what_a_run_received_is_kept_deflated_once_the_run_has_ended_and_as_long_as_its_plan(world: World) -> None:
     app_id = world.app("HR", calm())
-    world.send(app_id, [person(f"E{number}") for number in range(30)])
-    world.set_org(enabled=True)
-    held = world.send(app_id, [person("E0")])
-    assert (held.status, _rows(world.engine, tables.RunChunk)) == (RunStatus.HELD, 0)
+    people = [person(f"E{number}") for number in range(30)]
+    done = world.send(app_id, people)
+    world.set_org(enabled=True, held_plan_retention_days=7)
+    held, nothing_new = world.send(app_id, [person("E0")]), world.send(world.app("AD", calm()), [])
+    tick(world.engine, now())
+    assert (_lines(world, done), _lines(world, held), _lines(world, nothing_new)) == (30, 1, 0)
+    assert (_rows(world.engine, tables.RunChunk), _rows(world.engine, KeptChunk)) == (1, 1), "the held one has not ended"
     world.approve(held)
-    assert world.run(held.id).status is RunStatus.COMPLETED
+    tick(world.engine, now() + timedelta(days=6))
+    assert (_rows(world.engine, tables.RunChunk), _rows(world.engine, KeptChunk)) == (0, 2)
+    tick(world.engine, now() + timedelta(days=8))
+    assert (_rows(world.engine, KeptChunk), world.run(done.id).records) == (0, 30)
+
+
+@pytest.mark.parametrize(
+    ("days", "after", "left"), [(0, timedelta(0), 0), (2, timedelta(days=1), 2), (2, timedelta(days=3), 0), (9, timedelta(days=8), 0)]
+)
+def test_what_a_run_received_may_be_kept_shorter_than_its_plan_or_not_at_all_but_not_longer(
+    world: World, days: int, after: timedelta, left: int
+) -> None:
+    world.set_org(enabled=False, held_plan_retention_days=7, received_retention_days=days)
+    app_id = world.app("HR", calm())
+    runs = [world.send(app_id, [person("E0")]), world.send(app_id, [person("E0")], dry_run=True)]
+    tick(world.engine, now() + after)
+    assert sum(_lines(world, run) for run in runs) == left
+    assert bool(world.changes(runs[0])) == (after < timedelta(days=7)), "the plan stays its time"
+
+
+def test_of_a_run_that_was_given_up_before_it_had_a_plan_nothing_is_kept(world: World) -> None:
+    run_id = world.begin(world.app("HR"))
+    receiver = Spool(world.engine, run_id)
+    receiver.add([Line(1, b'{"externalId": "E1", "profile": {}}')])
+    runs.seal(world.engine, SERVICE, now(), run_id, receiver.close())
+    assert _rows(world.engine, tables.RunChunk) == 1
+    world.cancel(run_id)
+    assert _rows(world.engine, tables.RunChunk) == 0
+
+
+def test_what_runs_received_is_forgotten_some_pieces_at_a_time(world: World, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(spool, "LINES_PER_CHUNK", 3)
+    monkeypatch.setattr(kept, "_FORGET_AT_ONCE", 2)
+    monkeypatch.setattr(kept, "_PACK_AT_ONCE", 4)
+    world.send(world.app("HR", calm()), [person(f"E{number}") for number in range(30)])
+    assert kept.pack(world.engine) == 4
+    assert kept.forget(world.engine, wire(now() + timedelta(days=1))) == 10
+
+
+def _lines(world: World, run: tables.ImportRun) -> int:
+    with reading(world.engine) as session:
+        found = [received.piece(session, place) for place in received.places_of_run(session, run.id)]
+        assert all(each is not None and each.payload.count(b"\n") == each.lines for each in found)
+        return sum(each.lines for each in found if each is not None)
 
 
 def test_plans_of_ended_runs_are_forgotten_after_their_time_and_the_runs_are_not(world: World) -> None:
@@ -81,7 +128,7 @@ def test_plans_are_forgotten_a_few_thousand_rows_at_a_time(world: World, monkeyp
     assert runs.forget_plans(world.engine, wire(now() + timedelta(days=1))) == 0
 
 
-def _rows(engine: Engine, table: type[tables.RunChunk | tables.HistoryEvent]) -> int:
+def _rows(engine: Engine, table: type[tables.RunChunk | tables.HistoryEvent | KeptChunk]) -> int:
     with reading(engine) as session:
         return int(session.execute(select(func.count()).select_from(table)).scalar_one())
 

@@ -3,20 +3,22 @@
 from __future__ import annotations
 
 from collections import Counter
+from dataclasses import replace
 from datetime import datetime, timedelta
 from typing import Any
 
 import pytest
-from sqlalchemy import select, update
+from freezegun import freeze_time
+from sqlalchemy import delete, select, update
 from sqlmodel import col
 
-from mastering import assignments, firing, holds, nightly, schedule
-from mastering.catalog import ranks
+from mastering import assignments, firing, holds, nightly, schedule, users
+from mastering.catalog import policies, ranks
 from mastering.clock import now, wire
 from mastering.errors import NotFound
 from mastering.holds import Terms
 from mastering.reconcile import comparing, passes
-from mastering.rules.policy import Confirmation, Firing, Mastering, WhenDeactivated
+from mastering.rules.policy import Confirmation, Firing, Mastering, Schedule, WhenDeactivated
 from mastering.rules.tasks import TaskKind, TaskStatus
 from mastering.store import outbound, people, schedules, tables
 from mastering.store import reconciliations as store
@@ -327,6 +329,53 @@ def test_schedules_that_were_not_kept_are_found(org: World) -> None:
     row = reconcile(org)
     assert {(each.app_id, each.cause) for each in found(org, row)} == {(hr, "not_fired"), (ad, "nothing_started")}
     assert told(org, reconcile(org, ad)) == [("schedule_missed", "nothing_started", None, False)]
+
+
+def test_a_schedule_that_was_not_kept_goes_back_to_who_set_it_and_one_that_started_nothing_to_the_event_that_says_why(org: World) -> None:
+    hr, ad = org.app("HR", calm()), org.app("AD", calm())
+    for app_id in (hr, ad):
+        policies.revise(org.engine, ADMIN, now(), app_id, lambda kept: replace(kept, schedule=Schedule(full=Firing("0 3 * * *"))))
+    with reading(org.engine) as session:
+        due = {row.subject: datetime.fromisoformat(row.next_due or "") for row in schedules.all_of(session, None)}
+    policies.revise(org.engine, ADMIN, now(), hr, lambda kept: replace(kept, confirmation=Confirmation()))
+    with freeze_time(due[ad] + timedelta(minutes=1), real_asyncio=True):
+        firing.fire_due(org.engine, now(), schedule.STARTERS)
+        with writing(org.engine) as session:
+            session.execute(
+                update(schedules.Schedule).where(col(schedules.Schedule.subject) == hr).values(next_due=wire(due[hr]), outcome=None)
+            )
+    with freeze_time(due[ad] + timedelta(hours=1), real_asyncio=True):
+        missed = {each.app_id: each for each in found(org, reconcile(org))}
+    assert {app_id: each.cause for app_id, each in missed.items()} == {hr: "not_fired", ad: "nothing_started"}
+    assert (event_of(org, missed[hr]), event_of(org, missed[ad])) == ("app.policy.update", "schedule.skipped")
+    assert "no_connection" in missed[ad].detail
+    first, *_ = [event for event in org.events(hr) if event.type == "app.policy.update"]
+    assert missed[hr].event_id == first.id, "the change that set the schedule, and not a later one of something else"
+
+
+def test_histories_of_who_is_gone_are_verified_as_well_and_end_with_the_word_of_it(org: World, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(comparing, "AT_ONCE", 2)
+    hr = org.app("HR", calm())
+    org.send(hr, [person(f"E{number}") for number in range(5)])
+    gone = {name: org.user_of(hr, name).id for name in ("E0", "E1", "E2", "E3")}
+    for name in ("E0", "E1", "E2"):
+        users.remove(org.engine, ADMIN, now(), gone[name])
+        users.remove(org.engine, ADMIN, now(), gone[name])
+    assert found(org, reconcile(org)) == []
+    event = tables.HistoryEvent
+    with writing(org.engine) as session:
+        session.execute(delete(event).where(col(event.subject) == gone["E0"], col(event.seq) == 2))
+        session.execute(delete(event).where(col(event.subject) == gone["E1"], col(event.type) == "user.delete"))
+        session.execute(delete(tables.AppUser).where(col(tables.AppUser.user_id) == gone["E3"]))
+        session.execute(delete(tables.User).where(col(tables.User.id) == gone["E3"]))
+    broken = {each.user_id: each for each in found(org, reconcile(org))}
+    assert {each.kind for each in broken.values()} == {"history_broken"}
+    assert "event 2 is missing" in broken[gone["E0"]].detail
+    for name in ("E1", "E3"):
+        assert "ends here without a deletion" in broken[gone[name]].detail
+        assert broken[gone[name]].event_id == org.events(gone[name])[-1].id
+    assert broken.keys() == {gone["E0"], gone["E1"], gone["E3"]}
+    assert found(org, reconcile(org, hr)) == [], "who is gone is no app's"
 
 
 def test_what_was_found_is_forgotten_with_the_plans_and_the_counts_stay(org: World) -> None:

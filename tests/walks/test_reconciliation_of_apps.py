@@ -7,6 +7,7 @@ from typing import Any
 
 import pytest
 from sqlalchemy import func, select, update
+from sqlmodel import col
 
 from mastering import connections
 from mastering.clock import now
@@ -24,6 +25,7 @@ from mastering.store.connections import Method
 from mastering.store.documents import load
 from mastering.store.engine import reading, writing
 from mastering.store.readings import ReadUser
+from mastering.store.tables import HistoryEvent
 from mastering.vault import Vault
 from tests.hook_server import Reply
 from tests.scim_server import Asked, ScimServer, error, scim_server, user
@@ -118,7 +120,7 @@ def test_who_is_gone_there_who_is_new_there_and_who_is_otherwise_there_are_told_
     assert (load(active.expected), load(active.actual)) == ({"account": "ACTIVE"}, {"account": "INACTIVE"})
     assert load(attributes.expected) == {"firstName": "Eve", "lastName": "Doe"}
     assert load(attributes.actual) == {"firstName": "Eva", "lastName": None}
-    assert all(each.event_id for kind, each in found.items() if kind != "app_account_unknown")
+    assert all(each.event_id for each in found.values())
     with reading(app.world.engine) as session:
         assert people.users(session, ids) == before
 
@@ -131,6 +133,9 @@ def test_an_app_that_cannot_be_read_is_said_to_be_so_and_nobody_to_be_gone(app: 
     row = app.finish(app.start())
     assert [(each.kind, each.cause, each.external_id) for each in app.differences(row)] == [("app_not_read", "could_not_read", None)]
     assert "403" in load(row.readings)[0]["error"]
+    with reading(app.world.engine) as session:
+        told = select(col(HistoryEvent.type)).where(col(HistoryEvent.id) == app.differences(row)[0].event_id)
+        assert session.execute(told).scalar_one() == "connection.activate"
     assert app.kept() == 0
 
 

@@ -18,6 +18,7 @@ from mastering.store import (  # noqa: F401  they declare the tables
     owed,
     previews,
     readings,
+    received,
     reconciliations,
     schedules,
     spans,
