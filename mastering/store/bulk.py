@@ -13,7 +13,8 @@ the driver on either. Statements are composed from the tables' own column names,
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from contextlib import contextmanager
 from functools import cache
 from hashlib import sha256
 from typing import Any, TypeVar
@@ -104,13 +105,33 @@ _LITERALS = {None: "NULL", True: "1", False: "0", b"": "x''"}
 
 
 def _copy(connection: Connection, table: str, columns: tuple[str, ...], rows: Iterable[Row]) -> None:
-    """Stream rows into a table. What the driver raises is raised as SQLAlchemy's own, as everywhere else."""
+    """Stream rows into a table."""
     statement = f"COPY {table} ({_names(columns)}) FROM STDIN"
+    with _through_the_driver(connection, statement) as cursor, cursor.copy(statement) as copy:
+        for row in rows:
+            copy.write_row(row)
+
+
+def fetch(session: Session, statement: str, values: Row) -> list[Row]:
+    """The rows of a question with the driver's marks that is answered with long values of bytes.
+
+    PostgreSQL sends them as they are. What is asked in the usual way it writes out as text, two digits to a byte, to be read again.
+    """
+    connection = session.connection()
+    if connection.dialect.name == "sqlite":
+        return [tuple(row) for row in connection.exec_driver_sql(statement, values)]
+    with _through_the_driver(connection, statement, binary=True) as cursor:
+        rows: list[Row] = cursor.execute(statement, values).fetchall()
+        return rows
+
+
+@contextmanager
+def _through_the_driver(connection: Connection, statement: str, **how: Any) -> Iterator[Any]:
+    """A cursor of psycopg's own. What it raises is raised as SQLAlchemy's own, as everywhere else."""
     driver: Any = connection.connection.driver_connection
     try:
-        with driver.cursor() as cursor, cursor.copy(statement) as copy:
-            for row in rows:
-                copy.write_row(row)
+        with driver.cursor(**how) as cursor:
+            yield cursor
     except connection.dialect.loaded_dbapi.Error as fault:
         raise DBAPIError.instance(
             statement, (), fault, connection.dialect.loaded_dbapi.Error, hide_parameters=True, dialect=connection.dialect

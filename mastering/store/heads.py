@@ -101,7 +101,7 @@ def _sweep_pages(session: Session, app_id: str) -> Iterator[Swept]:
     size = "SELECT pg_relation_size('app_users') / current_setting('block_size')::integer"
     for start in range(0, connection.exec_driver_sql(size).scalar_one(), _PAGES_AT_ONCE):
         values = (app_id, f"({start},0)", f"({start + _PAGES_AT_ONCE},0)")
-        marks, accounts, waiting = connection.exec_driver_sql(query, values).one()
+        ((marks, accounts, waiting),) = bulk.fetch(session, query, values)
         yield Swept(marks_in(marks or b""), accounts, waiting)
 
 
