@@ -12,7 +12,7 @@ from typing import Any, NamedTuple
 
 from sqlmodel import Session
 
-from mastering.rules.record import AccountState, mark_of, marks_in
+from mastering.rules.record import MARK, AccountState, mark_of, marks_in
 from mastering.store import bulk
 from mastering.store.people import slices
 
@@ -38,7 +38,7 @@ class Head(NamedTuple):
     @property
     def mark(self) -> bytes | None:
         """The mark of the line that would say nothing new of it, if any would: as `quiet` gives it."""
-        if not self.linked or self.waiting or self.digest is None or self.account == AccountState.MISSING:
+        if not self.linked or self.waiting or self.digest is None or len(self.digest) + 1 != MARK or self.account == AccountState.MISSING:
             return None
         return mark_of(self.digest, active=self.account == AccountState.ACTIVE)
 
@@ -46,7 +46,8 @@ class Head(NamedTuple):
 _WAITS = "(situation IS NOT NULL AND NOT ignored)"
 _IGNORED = "(ignored AND situation IS NOT NULL AND situation <> 'WITHDRAWN' AND (user_id IS NOT NULL OR account = 'ACTIVE'))"
 _KNOWN = f"(user_id IS NOT NULL OR {_WAITS} OR {_IGNORED})"
-_QUIET = f"(user_id IS NOT NULL AND NOT {_WAITS} AND account <> 'MISSING')"
+_QUIET = f"(user_id IS NOT NULL AND NOT {_WAITS} AND account <> 'MISSING' AND length(digest) = {MARK - 1})"
+"""Of whom there is a mark. The digest of what we have told an app ourselves is longer, and of no line."""
 _HEAD = f"external_id, user_id IS NOT NULL, {_WAITS}, released, account, digest, linked_at, created, {_IGNORED}"
 
 
