@@ -17,7 +17,7 @@ from msgspec import Meta, Struct
 from api.auth import actor_of
 from api.instants import zoned
 from api.negotiation import OTHER_THAN_JSON
-from api.paging import LAST, linked
+from api.paging import LAST_OF_A_CHAIN, linked
 from mastering import asof, checkpoints, exports
 from mastering.clock import now, wire
 from mastering.errors import Invalid
@@ -155,7 +155,7 @@ class HistoryController(Controller):
     def list_checkpoints(
         self,
         request: Request[Any, Any, Any],
-        after: Annotated[int | None, QueryParameter(ge=0, le=LAST)] = None,
+        after: Annotated[int | None, QueryParameter(ge=0, le=LAST_OF_A_CHAIN)] = None,
         limit: Annotated[int, QueryParameter(ge=1, le=_PAGE)] = _PAGE,
     ) -> Response[list[Signed]]:
         """What was signed about the history, newest first. `key` is the public key to check the signature of `statement` with."""

@@ -10,7 +10,7 @@ from sqlmodel import Session
 
 from api.instants import milliseconds
 from api.users import HoldView, hold_view
-from mastering.imports.rows import effect_of
+from mastering.imports.rows import effect_of, told_beside
 from mastering.rules.people import Hold
 from mastering.rules.runs import RunStatus
 from mastering.store import runs as run_store
@@ -131,5 +131,5 @@ def change_view(row: tables.RunChange, run: tables.ImportRun, labels: dict[str, 
         conflict=effect.get("conflict"),
         hold=hold_view(hold) if (hold := holds.get(row.user_id or "")) else None,
         state=row.state or ("APPLIED" if applied else "PLANNED"),
-        error=row.error or row.detail,
+        error=told_beside(row),
     )

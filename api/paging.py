@@ -12,6 +12,8 @@ T = TypeVar("T")
 
 LAST = 2**63 - 1
 """The greatest `after` where it is a number: databases count no further."""
+LAST_OF_A_CHAIN = 2**31 - 1
+"""The greatest where what is numbered is one subject's events, or checkpoints: their columns hold no more, and PostgreSQL says so."""
 
 
 def linked(request: Request[Any, Any, Any], items: Sequence[T], after: str | None) -> Response[list[T]]:

@@ -13,7 +13,7 @@ from msgspec import Meta, Struct
 from api.app_users import AccountView, account_view
 from api.auth import actor_of
 from api.instants import Instant, zoned
-from api.paging import LAST, linked
+from api.paging import LAST_OF_A_CHAIN, linked
 from api.users import HoldView, hold_in_force, hold_view
 from mastering import asof, erasure, holds, masters, users
 from mastering.clock import now, wire
@@ -187,7 +187,7 @@ class UserViewController(Controller):
         self,
         request: Request[Any, Any, Any],
         user_id: FromPath[str],
-        after: Annotated[int | None, QueryParameter(ge=0, le=LAST)] = None,
+        after: Annotated[int | None, QueryParameter(ge=0, le=LAST_OF_A_CHAIN)] = None,
         limit: Annotated[int, QueryParameter(ge=1, le=1000)] = 100,
     ) -> Response[list[dict[str, Any]]]:
         """Every event, newest first; also of a user who is deleted, by id."""

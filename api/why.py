@@ -18,6 +18,7 @@ from api.user_views import event_view
 from mastering import why, why_waiting
 from mastering.clock import now
 from mastering.errors import Invalid
+from mastering.imports.rows import told_beside
 from mastering.rules.decision import Action
 from mastering.rules.lifecycle import WHO_MAY_FIRE, Actor, Trigger, may
 from mastering.rules.neighbours import Alternative, Flip
@@ -110,6 +111,8 @@ class Why(Struct, rename="camel"):
     approved_by: dict[str, str] | None
     row: RowView | None
     would_change: list[AlternativeView]
+    unasked: str | None
+    """Why no rule was asked, so that nothing is named that would have changed it; null where the rules were asked."""
     open_moves: list[str]
     """What an admin could have done instead, by the lifecycle's table."""
     refused_since: list[dict[str, Any]]
@@ -199,8 +202,9 @@ def why_view(told: why.Explained) -> Why:
             for name, each in told.safeguards.items()
         },
         approved_by=dict(told.approved_by) if told.approved_by else None,
-        row=RowView(told.row.line, told.row.detail or told.row.error, told.row.state) if told.row is not None else None,
+        row=RowView(told.row.line, told_beside(told.row), told.row.state) if told.row is not None else None,
         would_change=[_alternative(each, told.labels, trigger) for each in told.alternatives],
+        unasked=told.unasked,
         open_moves=_open_moves(told) if decided_by == "admin" else [],
         refused_since=[event_view(event) for event in told.refused_since],
     )

@@ -14,6 +14,7 @@ memory              growth of the server's peak over the empty server
 `python -m bench history` measures what a long history costs those who ask it: `bench/history.py`.
 `python -m bench reconcile` measures one pass of a reconciliation over everybody: `bench/reconcile.py`.
 `python -m bench readapps` measures one that reads the users of a connected app: `bench/readapps.py`.
+`python -m bench whatif` measures previews over everybody and over recorded runs: `bench/whatif.py`.
 """
 
 from __future__ import annotations
@@ -28,14 +29,21 @@ from pathlib import Path
 from rich.console import Console
 from rich.table import Table
 
-from bench import bare, decide, expressions, history, push, readapps, reconcile, scale, server
+from bench import bare, decide, expressions, history, push, readapps, reconcile, scale, server, whatif
 
 _PACKAGES = ("sqlalchemy", "sqlmodel", "litestar", "msgspec", "uvicorn", "transitions")
 
 
 def main() -> None:
     """Measure, and print figures, ratios, machine and versions."""
-    apart = {"history": history.main, "push": push.main, "readapps": readapps.main, "reconcile": reconcile.main, "scale": scale.main}
+    apart = {
+        "history": history.main,
+        "push": push.main,
+        "readapps": readapps.main,
+        "reconcile": reconcile.main,
+        "scale": scale.main,
+        "whatif": whatif.main,
+    }
     if len(sys.argv) > 1 and sys.argv[1] in apart:
         apart[sys.argv[1]](sys.argv[2:])
         return

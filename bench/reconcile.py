@@ -50,7 +50,7 @@ def main(arguments: list[str]) -> None:
         return
     with tempfile.TemporaryDirectory() as folder:
         url = f"sqlite:///{folder}/mastering.db"
-        _fill(url, asked.people)
+        fill(url, asked.people)
         command = [sys.executable, "-m", "bench", "reconcile", "--on", url]
         told = load(subprocess.run(command, check=True, stdout=subprocess.PIPE).stdout)
         size = Path(f"{folder}/mastering.db").stat().st_size / 1024**2
@@ -62,7 +62,8 @@ def main(arguments: list[str]) -> None:
     Console().print(table)
 
 
-def _fill(url: str, count: int) -> None:
+def fill(url: str, count: int) -> None:
+    """Import so many people, and have one in a hundred leave."""
     engine = open_database(url)
     plain = ImportPolicy(
         confirmation=Confirmation(auto_confirm_new=True, auto_activate_new=True),
@@ -103,18 +104,18 @@ def _fill(url: str, count: int) -> None:
 
 def _pass(url: str) -> None:
     engine = open_database(url)
-    row, worker, before = passes.start(engine, SERVICE, now()), Worker(engine), _peak_mb()
+    row, worker, before = passes.start(engine, SERVICE, now()), Worker(engine), peak_mb()
     began = time.perf_counter()
     while worker.turn():
         pass
     seconds = time.perf_counter() - began
     done = passes.read(engine, row.id)
     counted = {"users": done.users, "events": done.events, "found": done.found}
-    print(dump({**counted, "seconds": seconds, "peak_mb": _peak_mb(), "empty_mb": before}))
+    print(dump({**counted, "seconds": seconds, "peak_mb": peak_mb(), "empty_mb": before}))
     engine.dispose()
 
 
-def _peak_mb() -> float:
+def peak_mb() -> float:
     """Of this program alone: `ru_maxrss` remembers what the process was before it became another program."""
     told = Path("/proc/self/status").read_text(encoding="ascii")
     return int(told.partition("VmHWM:")[2].split()[0]) / 1024

@@ -14,7 +14,7 @@ from typing import Any
 from sqlmodel import Session
 
 from mastering.replay import after as after_event
-from mastering.rules.decision import Reason, Situation
+from mastering.rules.decision import Reason, Rule, Situation
 from mastering.rules.lifecycle import Status
 from mastering.rules.people import Account, User
 from mastering.rules.policy import Confirmation, ImportPolicy
@@ -95,11 +95,11 @@ def case_of(
     seen_active: set[str],
     options: Options,
 ) -> Case | None:
-    """What the rules were asked with; `None` for what was done by hand and asked nobody."""
+    """What the rules were asked with; `None` for what was done by hand, or undone, and asked nobody (`rules.unasked`)."""
     body = decided(told)
     if body is None:
         body = next((each for each in told if each["type"] in _STANDING or each["type"] == "user.remaster"), None)
-    if body is None:
+    if body is None or body.get("rule") == Rule.undone:
         return None
     if body["type"] == "user.remaster":
         return _remastered(step, before, seen_active, options)

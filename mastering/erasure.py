@@ -76,8 +76,9 @@ def erase(engine: Engine, actor: Actor, now: datetime, id_or_login: str, reason:
         _refuse_undelivered(ledger, user_id)
         subjects = {user_id, *store.without_a_row(session, traces.accounts)}
         events = store.values_of(session, subjects)
-        rows = store.plans_of(session, user_id, traces.accounts, traces.known) + store.reports_of(session, user_id, traces.accounts)
-        rows += store.tasks_of(session, user_id, traces.accounts) + lines
+        rows = lines + store.plans_of(session, user_id, traces.accounts, traces.known)
+        rows += store.reports_of(session, user_id, traces.accounts, traces.known)
+        rows += store.tasks_of(session, user_id, traces.accounts)
         ledger.note(subject, "user.erase", {"events": events, "rows": rows}, why)
         ledger.flush()
     from_disk = store.empty_the_log(engine)

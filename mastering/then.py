@@ -7,15 +7,16 @@ own events make of the default one.
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
 import msgspec
 from sqlmodel import Session
 
-from mastering.rules.policy import ImportPolicy
+from mastering.rules.policy import ImportPolicy, OrgSafeguard
 from mastering.rules.schema import MasterKind, Schema
+from mastering.rules.schema_change import Wish, changed
 from mastering.store import catalog, tables
 from mastering.store import history as store
 from mastering.store.documents import load
@@ -80,6 +81,70 @@ def policy_at(session: Session, app_id: str, position: int) -> ImportPolicy:
             if event.type == "app.policy.update" and (event.position or 0) < position:
                 told |= {name: change["new"] for name, change in load(event.body)["changes"].items()}
     return msgspec.convert(told, ImportPolicy)
+
+
+def org_at(session: Session, position: int) -> OrgSafeguard:
+    """The org's options, all of them, when the event at this position was written."""
+    told: dict[str, Any] = msgspec.to_builtins(catalog.org_safeguard(session))
+    for event in store.since(session, catalog.ORG_ID, position):
+        if event.type == "org.safeguard.update":
+            told |= {name: change["old"] for name, change in load(event.body)["changes"].items()}
+    return msgspec.convert(told, OrgSafeguard)
+
+
+def schema_at(session: Session, position: int) -> Schema:
+    """The user schema when the event at this position was written, but for masters that have been deleted since."""
+    schema, apps = catalog.schema(session), catalog.app_ids(session)
+    for event in store.since(session, catalog.ORG_ID, position):
+        if event.type != "org.schema.update":
+            continue
+        base, custom = dict[str, Any](), dict[str, Any]()
+        for name, change in load(event.body)["changes"].items():
+            is_base = name in schema.attributes and schema.attributes[name].base
+            (base if is_base else custom)[name] = _taken_back(change["old"], change["new"], apps)
+        schema = changed(schema, Wish(base, custom), apps)
+    return schema
+
+
+def _taken_back(old: Mapping[str, Any] | None, new: Mapping[str, Any] | None, apps: Collection[str]) -> Mapping[str, Any] | None:
+    """What to say of an attribute so that it is as it was; `None` for one that was not there."""
+    if old is None:
+        return None
+    said = {**dict.fromkeys(new or (), None), **old}
+    masters = [entry for entry in old["master"].get("priority", ()) if entry["value"] in apps]
+    if old["master"]["type"] == MasterKind.OVERRIDE.value:
+        said["master"] = {**old["master"], "priority": masters} if masters else {"type": MasterKind.OKTA.value}
+    return said
+
+
+def mapping_at(session: Session, app_id: str, position: int) -> dict[str, Any]:
+    """The properties of an app's inbound mapping when the event at this position was written."""
+    row = catalog.inbound_mapping(session, app_id)
+    properties: dict[str, Any] = load(row.properties)
+    for event in store.since(session, app_id, position):
+        body = load(event.body)
+        if event.type != "app.mapping.update" or body["mapping"] != row.id:
+            continue
+        for target, change in body["changes"].items():
+            properties.pop(target, None)
+            if change["old"] is not None:
+                properties[target] = change["old"]
+    return properties
+
+
+def status_at(session: Session, app: tables.App, position: int) -> tables.AppStatus | None:
+    """Whether an app was active when the event at this position was written; `None` where it was not there yet."""
+    status = app.status
+    for event in store.since(session, app.id, position):
+        if event.type == "app.create":
+            return None
+        if event.type in _TURNED:
+            status = _TURNED[event.type]
+    return status
+
+
+_TURNED = {"app.activate": tables.AppStatus.INACTIVE, "app.deactivate": tables.AppStatus.ACTIVE}
+"""What an app was before these."""
 
 
 def policy_of_run(session: Session, run_id: str) -> ImportPolicy | None:

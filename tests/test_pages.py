@@ -41,12 +41,14 @@ def test_the_page_on_why_tells_who_decided_who_could_have_prevented_it_and_what_
 
 
 def test_the_page_on_what_if_shows_who_would_change_and_what_a_past_run_would_have_done(tmp_path: Path) -> None:
-    _, order, replayed, taken = page.run("what-if.md", tmp_path)
+    _, order, replayed, mapped, taken = page.run("what-if.md", tmp_path)
     assert "2 users who would have another authority" in " ".join(order.split())
     assert "title: Clerk → Head of Sales" in order
     assert "safeguards: the run was let pass; it would have been held" in replayed
     assert "deactivate → suspend" in replayed
     assert "SUSPENDED instead of DEACTIVATED" in replayed
+    assert "title: Clerk → The Clerk" in mapped
+    assert "title: Cook → The Cook" in mapped
     assert "seq,kind,effect,userId" in taken
 
 

@@ -46,6 +46,8 @@ def in_words(flip: Flip) -> str:
     knob = Knob(flip.what)
     if knob in _SWITCHES:
         return f"{app}: {_SWITCHES[knob]} {'on' if flip.to else 'off'}"
+    if knob is Knob.place and flip.user_id is None:
+        return f"no other account of {app} in the place of this one"
     if knob in _TRUE_OR_FALSE:
         return _TRUE_OR_FALSE[knob][not flip.to].format(app=app, user=flip.user_id)
     return {

@@ -197,7 +197,7 @@ def _change_table(rows: Sequence[Change], *, told: str | None) -> Table:
     reasons = [_why(row, told) for row in rows]
     table = grid("  who", "status", "situation", *(["why"] if any(reasons) else []))
     for row, why in zip(rows, reasons, strict=True):
-        who = words("  ", row.login or row.external_id or f"line {row.line}")
+        who = words("  ", row.login or row.external_id or (f"line {row.line}" if row.line else row.user_id or "somebody"))
         table.add_row(who, move_text(row.from_, row.to), words(row.situation), *([lines(why)] if any(reasons) else []))
     return table
 

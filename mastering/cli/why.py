@@ -211,6 +211,8 @@ def _outcomes(told: Why, moved: _Move | None) -> list[Any]:
         ]
         if told.open_moves:
             parts.append(words(_PLACE, "the lifecycle would also have allowed: ", ", ".join(told.open_moves)))
+    elif not told.would_change and told.unasked is not None:
+        parts += [_head("What would have changed it"), words(_PLACE, told.unasked)]
     elif not told.would_change and told.agrees:
         parts += [
             _head("What would have changed it"),

@@ -85,6 +85,7 @@ class Why(Struct, rename="camel"):
     approved_by: dict[str, str] | None
     row: Row | None
     would_change: list[Alternative]
+    unasked: str | None
     open_moves: list[str]
     refused_since: list[Event]
 

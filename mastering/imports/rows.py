@@ -18,7 +18,10 @@ from mastering.store import imports as store
 from mastering.store.bulk import Row
 from mastering.store.documents import canonical, dump, load
 from mastering.store.engine import writing
+from mastering.store.tables import RunChange
 
+ERASED = "{}"
+"""The effect of a row whose person was erased (docs/decisions/0053)."""
 _AT_ONCE = 10_000
 _DIGEST = 16
 
@@ -59,11 +62,16 @@ def _packed(change: Change) -> str:
 
 
 def effect_of(text: str) -> dict[str, Any]:
-    """An effect as it was before it was kept, with the row's `candidates` and `activate`."""
-    effect: dict[str, Any] = load(text)
+    """An effect as it was before it was kept, with the row's `candidates` and `activate`. Of a row whose person was erased nothing else is left."""
+    effect: dict[str, Any] = {"candidates": [], "activate": False, **load(text)}
     if effect.pop("like", False):
         effect["create"] = {**effect["profile"], **effect["create"]}
     return effect
+
+
+def told_beside(row: RunChange) -> str | None:
+    """What is told beside a row: what went wrong with it, what there is to say of it, or that its person was erased."""
+    return row.error or row.detail or ("erased: what the row said of the person is gone" if row.effect == ERASED else None)
 
 
 def change_of(row: store.ChangeRow) -> Change:

@@ -8,11 +8,11 @@ from a change follows from an undo, and an undo can itself be undone.
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Collection, Iterable
 from copy import deepcopy
 from datetime import datetime
 from itertools import groupby
-from typing import Any, cast
+from typing import Any, NamedTuple, cast
 
 from sqlalchemy import Engine
 from sqlmodel import Session
@@ -27,10 +27,11 @@ from mastering.rules.people import Account, User
 from mastering.rules.plan import Change
 from mastering.rules.record import Mode
 from mastering.rules.runs import RunStatus
-from mastering.rules.undo import Undoing, plan_undo, plan_undo_waiting, restore_account
+from mastering.rules.undo import Undoing, gone, plan_undo, plan_undo_waiting, restore_account
 from mastering.store import befores, people, reconciliations, tables
 from mastering.store import imports as store
 from mastering.store import runs as run_store
+from mastering.store.documents import load
 from mastering.store.engine import writing
 
 UNDO = "UNDO"
@@ -77,12 +78,12 @@ class UndoPlanner(Planner):
     def _plan_people(self, user_ids: list[str]) -> None:
         told = {user_id: _told(events, self._run.origin or "") for user_id, events in _chains(self._session, user_ids)}
         present = people.users(self._session, user_ids)
-        touched = {account.id for before, after, _ in told.values() for user in (before, after) if user for account in user.links}
+        touched = {account.id for each in told.values() for user in (each.before, each.after) if user for account in user.links}
         undoing = self._undoing(touched)
         planned = []
-        for user_id, (before, after, meanwhile) in told.items():
+        for user_id, (before, after, meanwhile, erased) in told.items():
             now = present.get(user_id)
-            change = plan_undo(undoing, before, after, now, meanwhile) if after is not None else None
+            change = plan_undo(undoing, before, after, now, meanwhile, erased=erased) if after is not None else None
             if change is None:
                 continue
             if now is None or "undo" not in change.effect:
@@ -95,6 +96,9 @@ class UndoPlanner(Planner):
         undoing = self._undoing(account_ids)
         for account in undoing.accounts.values():
             self._writer.add(plan_undo_waiting(undoing, account))
+        for account_id, events in _chains(self._session, [each for each in account_ids if each not in undoing.accounts]):
+            values = events[-1].values_json
+            self._writer.add(gone(account_id, load(values)["externalId"] if values else None))
 
     def _undoing(self, account_ids: Iterable[str]) -> Undoing:
         wanted, origin = set(account_ids), self._run.origin or ""
@@ -120,21 +124,33 @@ def _chains(session: Session, user_ids: list[str]) -> Iterable[tuple[str, Chain]
         yield subject, list(events)
 
 
-def _told(events: Chain, run_id: str) -> tuple[User | None, User | None, set[str]]:
-    """The person before the run's first event and after its last, and the types of what others did in between."""
+class Told(NamedTuple):
+    """A person before a run's first event and after its last, the types of what others did in between, and whether values of the run's events were erased."""
+
+    before: User | None = None
+    after: User | None = None
+    meanwhile: Collection[str] = ()
+    erased: bool = False
+
+
+def _told(events: Chain, run_id: str) -> Told:
     mine = [at for at, event in enumerate(events) if event.run_id == run_id]
     if not mine:
-        return None, None, set()
+        return Told()
     user: User | None = None
     before: User | None = None
     meanwhile: set[str] = set()
+    erased = False
     for at, event in enumerate(events[: mine[-1] + 1]):
         if at == mine[0]:
             before = deepcopy(user)
-        if at > mine[0] and event.run_id != run_id and not event.type.startswith(_HARMLESS):
-            meanwhile.add(event.type)
+        if at >= mine[0] and not event.type.startswith(_HARMLESS):
+            if event.run_id == run_id:
+                erased = erased or (event.values_json is None and "values" in load(event.body))
+            else:
+                meanwhile.add(event.type)
         user = replay.after(user, cast("tables.HistoryEvent", event))
-    return before, user, meanwhile
+    return Told(before, user, meanwhile, erased)
 
 
 # -- applying ---------------------------------------------------------------------------------------------------------

@@ -58,18 +58,21 @@ class Undoing:
     at: str
 
 
-def plan_undo(undoing: Undoing, before: User | None, after: User, now: User | None, meanwhile: Collection[str] = ()) -> Change | None:
+def plan_undo(
+    undoing: Undoing, before: User | None, after: User, now: User | None, meanwhile: Collection[str] = (), *, erased: bool = False
+) -> Change | None:
     """The row that takes back what a run did to one person; `None` where it changed nothing.
 
-    `meanwhile`: the types of others' events between the run's first and last: who acted in the middle is in the way, too.
+    `meanwhile`: the types of others' events between the run's first and last: who acted in the middle is in the way, too. `erased`: the
+    person was erased since, so that history no longer tells which values the run had changed.
     """
     moved = before is None or before.status is not after.status
     attributes = _attributes(before, after)
     accounts = _accounts(undoing, before, after)
-    if not (moved or attributes or accounts):
+    if not (moved or attributes or accounts or erased):
         return None
     if now is None:
-        return _conflict(after, {"user": {"left": after.status.value, "now": "deleted"}}, after.status)
+        return _conflict(after, {"user": {"left": after.status.value, "now": "erased" if erased else "deleted"}}, after.status)
     conflicts: Versions = {"history": {"left": "this run alone", "now": ", ".join(sorted(meanwhile))}} if meanwhile else {}
     conflicts |= _status_conflicts(undoing, after, now) if moved else {}
     conflicts |= _profile_conflicts(before, after, now, attributes)
@@ -144,11 +147,11 @@ def _conflict(user: User, conflicts: Versions, status: Status) -> Change:
     detail = f"changed since the run: {', '.join(conflicts)}; left alone"
     account = user.links[0] if user.links else None
     return Change(
-        account.external_id if account else None,
+        account.external_id or None if account else None,
         None,
         decision,
         user_id=user.id,
-        login=user.login,
+        login=user.login or None,
         before=status,
         effect=Effect(conflict=conflicts),
         detail=detail,
@@ -214,6 +217,13 @@ def plan_undo_waiting(undoing: Undoing, account: Account) -> Change:
     action = Action.wait if was is not None and was["waits"][0] is not None else Action.withdraw
     effect = Effect(undo={"accounts": backs, "removed": [], "pending": None}, facts={"undoes": undoing.run_id})
     return Change(account.external_id, None, Decision(Situation.UNDONE, action, Rule.undone), app_user_id=account.id, effect=effect)
+
+
+def gone(account_id: str, external_id: str | None) -> Change:
+    """The row of an account that the run put into the queue, and that is not there any more: somebody got it, and was deleted."""
+    conflict: Versions = {f"account {external_id or account_id}": {"left": "waiting", "now": "gone"}}
+    decision = Decision(Situation.CHANGED_SINCE, Action.none, Rule.undone, reason="changed_since")
+    return Change(external_id, None, decision, effect=Effect(conflict=conflict), detail="changed since the run; left alone")
 
 
 def restore_account(account: Account, back: Mapping[str, Any]) -> None:

@@ -11,7 +11,7 @@ near   what is flipped
 1      a switch or an option of the app's policy; the hold
 1…n    a master's place in the ranking, by the places it moves
 3      whether the record matched exactly, or the user had been pending when deactivated
-4      whether another master's account is assigned
+4      whether another master's account is assigned, or another account of the app has the place of one that came back
 5      whether an app is a master at all
 6      what the app said of the account, or whether the account had been given up before
 8      the user's status
@@ -142,6 +142,8 @@ def flips(case: Case) -> Iterator[tuple[int, Flip]]:
     for link in case.links[1:]:
         if link.app_id in case.ranking:
             yield _ACCOUNT, Flip(Knob.assigned, link.app_id, link.assigned, not link.assigned)
+    if case.situation is Situation.CONFLICT and case.released:
+        yield _ACCOUNT, Flip(Knob.place, own, True, False)
     if case.situation in _ARRIVING:
         if case.by_word:
             return
@@ -149,6 +151,8 @@ def flips(case: Case) -> Iterator[tuple[int, Flip]]:
         yield from ((_FACT, Flip(Knob.match, own, case.situation, other)) for other in others)
     else:
         if case.situation in _LEAVING:
+            yield _WORD, Flip(Knob.said, own, False, True)
+        if case.situation is Situation.WITHDRAWN:
             yield _WORD, Flip(Knob.said, own, False, True)
         if case.situation is Situation.CAME_BACK:
             yield _WORD, Flip(Knob.said, own, True, False)
@@ -209,7 +213,11 @@ def flipped(case: Case, flip: Flip) -> Case:
                 case, situation=would, exact=would is Situation.EXACT, status=None if would is Situation.UNMATCHED else case.status
             )
         case Knob.said:
-            return replace(case, situation=Situation.UNCHANGED, attributes=frozenset())
+            still = Situation.CONFLICT if case.situation is Situation.WITHDRAWN else Situation.UNCHANGED  # it would wait on
+            return replace(case, situation=still, attributes=frozenset())
+        case Knob.place:
+            own = replace(case.links[0], released=False)
+            return replace(case, situation=Situation.CAME_BACK, links=(own, *case.links[1:]))
         case Knob.released:
             own = replace(case.links[0], released=would and case.situation is not Situation.CAME_BACK)
             return replace(case, released=would, links=(own, *case.links[1:]))

@@ -23,6 +23,8 @@ _PAGE = 5_000
 _PAIRS = 2_000
 _SLICE = 50_000
 """Events whose chains' heads are found in one statement."""
+_BEYOND = 2**31 - 1
+"""No checkpoint has this number: a page that is bounded by it is found by the key as any other is."""
 
 _in_bytes: Any = String().with_variant(String(collation="C"), "postgresql")  # the order of the tree is that of the bytes, everywhere
 
@@ -71,8 +73,10 @@ def one(session: Session, number: int) -> Checkpoint | None:
 
 def newest_first(session: Session, before: int | None, limit: int) -> list[Checkpoint]:
     """The signed checkpoints below a number, newest first."""
-    query = select(Checkpoint).where(col(Checkpoint.statement).is_not(None)).order_by(col(Checkpoint.number).desc()).limit(limit)
-    return list(session.execute(query if before is None else query.where(col(Checkpoint.number) < before)).scalars())
+    number = col(Checkpoint.number)
+    below = number < (_BEYOND if before is None else before)
+    query = select(Checkpoint).where(col(Checkpoint.statement).is_not(None), below).order_by(number.desc()).limit(limit)
+    return list(session.execute(query).scalars())
 
 
 def signed(session: Session) -> list[Checkpoint]:

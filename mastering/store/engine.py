@@ -25,7 +25,7 @@ from alembic.config import Config
 from alembic.util import CommandError
 from sqlalchemy import Connection, Engine, create_engine, event
 from sqlalchemy.engine import make_url
-from sqlmodel import Session
+from sqlmodel import Session, SQLModel
 
 from mastering.errors import SettingInvalid
 from mastering.rules.text import fold_name
@@ -63,6 +63,22 @@ def open_database(url: str) -> Engine:
         engine.dispose()
         raise
     return engine
+
+
+def open_scratch(file: Path) -> Engine:
+    """An engine on an SQLite file of today's tables that is thrown away: nothing refers to anything in it, and it need not outlive the machine."""
+    _make_private(str(file))
+    engine = create_engine(f"sqlite:///{file}", connect_args={"check_same_thread": False}, hide_parameters=True)
+    event.listen(engine, "connect", _on_sqlite_connect)
+    event.listen(engine, "connect", _on_scratch_connect)
+    event.listen(engine, "begin", _on_sqlite_begin)
+    SQLModel.metadata.create_all(engine)
+    return engine
+
+
+def _on_scratch_connect(connection: Any, _: object) -> None:
+    for pragma in ("foreign_keys=OFF", "synchronous=OFF", "secure_delete=OFF"):
+        connection.execute(f"PRAGMA {pragma}")
 
 
 def migrate(engine: Engine) -> None:

@@ -57,13 +57,17 @@ def plans_of(session: Session, user_id: str, account_ids: Collection[str], known
     return _changed(session, emptied.execution_options(synchronize_session=False)) + befores.drop_of(session, account_ids)
 
 
-def reports_of(session: Session, user_id: str, account_ids: Collection[str]) -> int:
-    """Empty what reconciliations and previews reported of the person, and forget what is just being compared; how many rows."""
+def reports_of(session: Session, user_id: str, account_ids: Collection[str], known: Known) -> int:
+    """Empty what reconciliations and previews reported of the person, and forget what is just being compared; how many rows.
+
+    Of who was nobody yet, a report says only by what an app knows them.
+    """
     readings.forget_accounts(session, account_ids)
-    emptied = update(Difference).where(or_(*_about(Difference, user_id, account_ids)))
+    emptied = update(Difference).where(or_(*_about(Difference, user_id, account_ids), *_reported_as(Difference, known)))
     reported = _changed(session, emptied.values(external_id=None, login=None, detail="erased", expected="{}", actual="{}"))
-    emptied = update(PreviewRow).where(or_(*_about(PreviewRow, user_id, account_ids)))
-    return reported + _changed(session, emptied.values(external_id=None, login=None, detail="erased", attributes="{}"))
+    emptied = update(PreviewRow).where(or_(*_about(PreviewRow, user_id, account_ids), *_reported_as(PreviewRow, known)))
+    nothing: dict[str, Any] = dict.fromkeys(("external_id", "login", "from_value", "to_value", "trigger", "reason"))
+    return reported + _changed(session, emptied.values(**nothing, detail="erased", attributes="{}", candidates="[]"))
 
 
 def undelivered(session: Session, user_id: str) -> list[str]:
@@ -108,6 +112,11 @@ def _known_as(known: Known) -> Iterable[ColumnElement[bool]]:
         runs = select(col(ImportRun.id)).where(col(ImportRun.app_id) == app_id)
         names = [external_id for app, external_id in known if app == app_id]
         yield and_(col(RunChange.external_id).in_(names), col(RunChange.run_id).in_(runs))
+
+
+def _reported_as(table: Any, known: Known) -> Iterable[ColumnElement[bool]]:
+    for app_id in sorted({app_id for app_id, _ in known}):
+        yield and_(table.app_id == app_id, table.external_id.in_([external_id for app, external_id in known if app == app_id]))
 
 
 def _changed(session: Session, statement: Any) -> int:

@@ -1,7 +1,8 @@
 """Events of every chain in the order in which they were written, for those who watch everything.
 
 A page is walked in that order from where the one before it ended, or from the first event of the time asked for, and passes over what a
-filter does not want: time bounds the look, the filter need not.
+filter does not want: time bounds the look, the filter need not. Where the filter leaves one subject, its chain is walked instead, which is
+in the same order.
 """
 
 from __future__ import annotations
@@ -66,14 +67,34 @@ def last(session: Session) -> int:
 
 def page(session: Session, wanted: WantedEvents, shown: Shown, after: int | None, limit: int, *, newest_first: bool) -> list[HistoryEvent]:
     """The next events. `after` is the position of the last one seen, or `start`."""
-    position = col(HistoryEvent.position)
+    subject = _only_subject(wanted.filter)
+    position: Any = col(HistoryEvent.position)
+    walked, place = (position, position) if subject is None else (col(HistoryEvent.seq), func.coalesce(position, 0))
     query = select(HistoryEvent).where(*_conditions(session, wanted, shown))
-    if newest_first:
-        query = query.where(position > start(session, wanted.since)).order_by(position.desc())
-        query = query if after is None else query.where(position < after)
-    else:
-        query = query.where(position > (start(session, wanted.since) if after is None else after)).order_by(position)
-    return list(session.execute(query.limit(limit)).scalars())
+    query = query.where(place > (start(session, wanted.since) if newest_first or after is None else after))
+    if newest_first and after is not None:
+        query = query.where(place < after)
+    mark = None if subject is None or after is None else _place_in_chain(session, subject, after)
+    if mark is not None:
+        query = query.where(walked < mark if newest_first else walked > mark)
+    return list(session.execute(query.order_by(walked.desc() if newest_first else walked).limit(limit)).scalars())
+
+
+def _only_subject(node: Node | None) -> str | None:
+    """The subject that every event is of which a filter leaves, where it names one."""
+    match node:
+        case Comparison(_, "target.id", "eq", value):
+            return str(value)
+        case Every(parts):
+            return next((found for part in parts if (found := _only_subject(part)) is not None), None)
+        case _:
+            return None
+
+
+def _place_in_chain(session: Session, subject: str, position: int) -> int | None:
+    """Where in its chain an event of a subject stands; `None` where that position is another's."""
+    query = select(col(HistoryEvent.seq)).where(col(HistoryEvent.position) == position, col(HistoryEvent.subject) == subject)
+    return session.execute(query).scalar()
 
 
 def _conditions(session: Session, wanted: WantedEvents, shown: Shown) -> list[ColumnElement[bool]]:

@@ -34,6 +34,7 @@ class OutboundTask(SQLModel, table=True):
     __tablename__: ClassVar[Any] = "outbound_tasks"
     __table_args__ = (
         Index("ux_outbound_tasks_id", "id", unique=True),
+        Index("ix_outbound_tasks_app", "app_id", "seq"),
         Index("ix_outbound_tasks_open", "app_id", "seq", sqlite_where=_OPEN, postgresql_where=_OPEN),
         Index("ix_outbound_tasks_account", "account_id", "seq"),
         Index("ix_outbound_tasks_status", "app_id", "status", "seq"),

@@ -1,9 +1,10 @@
 """How a recorded run would have come out under other options: its plan, decided again on the facts that it was decided on (decision 0056).
 
-What a run received is forgotten once it is planned; its plan is kept, and has a row for every record that said anything. Records without a
-row were UNCHANGED and would be under any policy. So each row is made a case again: situation and facts from the row, the person's links
-from history as they were when the plan was made, the ranking of that moment. Under the run's own options the rules have to give what the
-plan says; where they do not, the row says so and nothing is claimed. Then they are asked under the wished ones.
+This is for runs of which only the plan is left, or that nothing was sent for; the others are planned again (`again`). A plan has a row for
+every record that said anything. Records without a row were UNCHANGED and would be under any policy. So each row is made a case again:
+situation and facts from the row, the person's links from history as they were when the plan was made, the ranking of that moment. Under the
+run's own options the rules have to give what the plan says; where they do not, the row says so and nothing is claimed. Then they are asked
+under the wished ones.
 
 Matching and mapping are not replayed: whom a record would have matched then is not known any more. Such wishes are refused for a run.
 """

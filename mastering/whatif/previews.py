@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from datetime import datetime
 from typing import Any
 
@@ -19,6 +19,7 @@ from mastering.store import catalog, tables
 from mastering.store import previews as store
 from mastering.store.documents import dump
 from mastering.store.engine import reading, writing
+from mastering.whatif.again import is_kept
 from mastering.whatif.world import Wishes, check
 
 MOST_WAITING = 20
@@ -35,7 +36,7 @@ def start(engine: Engine, actor: Actor, now: datetime, wishes: Wishes, asked: An
     with writing(engine) as session:
         check(session, wishes, now)
         if run_id is not None:
-            _require_replayable(session, run_id, wishes)
+            require_replayable(session, run_id, wishes)
         if store.live(session) >= MOST_WAITING:
             raise Busy(f"{MOST_WAITING} previews wait to be computed already; ask again a little later")
         row = store.Preview(
@@ -51,21 +52,28 @@ def start(engine: Engine, actor: Actor, now: datetime, wishes: Wishes, asked: An
     return row
 
 
-def _require_replayable(session: Session, run_id: str, wishes: Wishes) -> None:
+def require_replayable(session: Session, run_id: str, wishes: Wishes) -> None:
+    """Raises `NotFound`, or `Invalid` where the run cannot be replayed under these wishes, saying what can be done instead."""
     run = session.get(tables.ImportRun, run_id)
     if run is None:
         raise NotFound(f"Not found: Resource not found: {run_id} (ImportRun)")
     causes = []
     if run.status not in _REPLAYED or (session.get(tables.RunChange, (run_id, 1)) is None and run.changes):
         causes.append("runId: this run has no plan, or it is no longer kept (heldPlanRetentionDays)")
-    if wishes.mappings or wishes.attributes:
-        causes.append("runId: a run is replayed as it was matched and mapped; for other mappings or attribute masters preview everybody")
-    if run.policy is not None:
-        planned, policy = catalog.policy_from(run.policy), wishes.policies.get(run.app_id)
-        if policy is not None and (policy.matching, policy.username) != (planned.matching, planned.username):
-            causes.append("runId: a run is replayed as it was matched; for other matching or usernames send its file again as a dry run")
+    if not is_kept(session, run):
+        causes += _beyond_its_plan(run, wishes)
     if causes:
         raise Invalid("Api validation failed: runId", *causes)
+
+
+def _beyond_its_plan(run: tables.ImportRun, wishes: Wishes) -> Iterator[str]:
+    """What a run cannot be asked of which nothing is there but its plan."""
+    gone = "what this run received is not kept (receivedRetentionDays), or nothing was sent for it"
+    if wishes.mappings or wishes.attributes:
+        yield f"runId: {gone}, so that it is replayed as it was mapped; for other mappings or attribute masters preview everybody"
+    policy, planned = wishes.policies.get(run.app_id), catalog.policy_from(run.policy or "{}")
+    if policy is not None and (policy.matching, policy.username) != (planned.matching, planned.username):
+        yield f"runId: {gone}, so that it is replayed as it was matched; for other matching or usernames send its file again as a dry run"
 
 
 def read(engine: Engine, preview_id: str) -> store.Preview:

@@ -8,7 +8,7 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
-from datetime import timedelta
+from datetime import datetime, timedelta
 
 import structlog
 from sqlalchemy import Engine
@@ -18,15 +18,17 @@ from mastering.clock import now as clock_now
 from mastering.clock import wire
 from mastering.errors import MasteringError
 from mastering.store import previews as store
+from mastering.store import tables
 from mastering.store.documents import dump
 from mastering.store.engine import reading, writing
 from mastering.store.locks import LOCKED, let_go_after
 from mastering.store.outage import is_outage
 from mastering.store.previews import PreviewStatus
-from mastering.whatif import past, queue
+from mastering.whatif import again, past, queue
 from mastering.whatif.population import Population
-from mastering.whatif.previews import wishes_of
+from mastering.whatif.previews import require_replayable, wishes_of
 from mastering.whatif.rows import Foreseen
+from mastering.whatif.scratch import scratch
 from mastering.whatif.world import Follows, Wishes, World
 
 _log = structlog.get_logger("mastering.worker")
@@ -48,6 +50,7 @@ class _Work:
     stopping: Callable[[], bool]
     found: int = 0
     counts: Counter[str] = field(default_factory=Counter)
+    renewed: datetime = field(default_factory=clock_now)
 
     def hold(self, session: Session) -> store.Preview:
         """The preview, locked and leased for longer; raises `_LostError` if it is somebody else's by now."""
@@ -55,17 +58,28 @@ class _Work:
         row = session.get(store.Preview, self.id, with_for_update=LOCKED)
         if row is None or (row.owner, row.fence) != (self.owner, self.fence) or row.status not in store.LIVE:
             raise _LostError(self.id)
-        row.lease_until = wire(clock_now() + self.length)
+        self.renewed = clock_now()
+        row.lease_until = wire(self.renewed + self.length)
         session.add(row)
         return row
 
-    def write(self, rows: list[Foreseen]) -> None:
-        """Write the next rows; raises `_LostError` where the worker is to stop."""
+    def beat(self) -> None:
+        """Make the lease longer in time, from within work that writes nothing for a while; raises `_LostError` as `write` does."""
+        self._stop_if_asked()
+        if clock_now() - self.renewed >= self.length / 3:
+            with writing(self.engine) as session:
+                self.hold(session)
+
+    def _stop_if_asked(self) -> None:
         if self.stopping():
             with writing(self.engine) as session:
                 mine = self.hold(session)
                 mine.owner, mine.lease_until = None, None
             raise _LostError(self.id)
+
+    def write(self, rows: list[Foreseen]) -> None:
+        """Write the next rows; raises `_LostError` where the worker is to stop."""
+        self._stop_if_asked()
         with writing(self.engine) as session:
             self.hold(session)
             store.add_rows(session, [row.row(self.id, self.found + number) for number, row in enumerate(rows, 1)])
@@ -107,14 +121,28 @@ def _compute(work: _Work, row: store.Preview) -> str | None:
     """Write all rows; of a recorded run the safeguards' verdict as well."""
     wishes = wishes_of(row)
     with reading(work.engine) as session:
-        if row.run_id is not None:
+        if row.run_id is None:
+            for rows in _everybody(session, wishes):
+                work.write(rows)
+            return None
+        require_replayable(session, row.run_id, wishes)
+        if not again.is_kept(session, session.get_one(tables.ImportRun, row.run_id)):
             replayed = past.Replay.of(session, row.run_id, wishes)
             for rows in replayed.rows():
                 work.write(rows)
             return dump(replayed.verdict())
-        for rows in _everybody(session, wishes):
+    return _planned_again(work, row.run_id, wishes)
+
+
+def _planned_again(work: _Work, run_id: str, wishes: Wishes) -> str:
+    with scratch() as engine:
+        planned = again.PlannedAgain(engine, run_id, wishes, work.beat)
+        with reading(work.engine) as session:
+            planned.gather(session)
+        planned.plan()
+        for rows in planned.rows():
             work.write(rows)
-    return None
+        return dump(planned.verdict())
 
 
 def _everybody(session: Session, wishes: Wishes) -> Iterator[list[Foreseen]]:

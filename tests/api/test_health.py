@@ -1,5 +1,6 @@
 """Health and metrics (API.md, habits)."""
 
+import re
 from datetime import timedelta
 from pathlib import Path
 
@@ -14,6 +15,8 @@ from mastering.settings import Settings
 from mastering.store.engine import writing
 from mastering.store.owed import OwedWork
 from tests.api.service import ADMIN_TOKEN, CONFIRM_ALL, Service, record, refusal
+
+ROOT = Path(__file__).parents[2]
 
 
 def test_who_answers_is_alive_and_who_can_ask_its_database_is_ready(service: Service) -> None:
@@ -111,3 +114,19 @@ def test_the_metrics_time_requests_by_pattern_and_never_by_address(service: Serv
 def test_who_takes_only_text_gets_the_metrics(service: Service) -> None:
     answer = service.ask("GET", "/metrics", headers={"Accept": "text/plain"})
     assert (answer.status_code, answer.headers["content-type"].partition(";")[0]) == (200, "text/plain")
+
+
+def test_every_metric_is_explained_on_the_operations_page_and_the_page_names_no_other(service: Service) -> None:
+    families = re.findall(r"^# TYPE (\S+)", service.ask("GET", "/metrics").text, re.MULTILINE)
+    told = {name for name in families if not name.endswith("_created")}
+    page = (ROOT / "docs/operations.md").read_text(encoding="utf-8")
+    explained = set(re.findall(r"^\| `(mastering_\w+)` \| \w", page, re.MULTILINE))
+    assert told == explained
+    assert set(re.findall(r"`(mastering_\w+)`", page)) <= told
+
+
+def test_every_setting_is_on_the_operations_page_and_the_page_names_no_other() -> None:
+    page = (ROOT / "docs/operations.md").read_text(encoding="utf-8")
+    read = set(re.findall(r"MASTERING_[A-Z_]+[A-Z]", (ROOT / "mastering/settings.py").read_text(encoding="utf-8")))
+    named = set(re.findall(r"`(MASTERING_[A-Z_]+)", page)) - {"MASTERING_TEST_POSTGRES_URL"}
+    assert read == named

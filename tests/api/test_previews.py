@@ -141,6 +141,40 @@ def test_a_recorded_run_is_replayed_under_another_policy(service: Service) -> No
     assert found["safeguard"]["after"]["reason"] == "app_limit"
 
 
+def test_a_recorded_run_is_replayed_under_another_matching_a_mapping_and_an_attribute_master(service: Service) -> None:
+    service.user("ann", email="bob@example.com")
+    hr = master(service, "HR", matching={"username": False, "email": True})
+    sent = [record("bob", title="Cook"), record("cid", title="Clerk")]
+    run = service.send(hr, sent)
+    (mapping,) = service.get("/mappings", params={"sourceId": hr})
+    by_name = {"importPolicies": {hr: policy()}}
+    found = previewed(service, by_name, runId=run["id"])
+    (bob,) = rows(service, found)
+    assert (bob["externalId"], bob["from"], bob["to"], bob["detail"]) == ("bob", "link", "create", "UNMATCHED instead of EXACT")
+    found = previewed(service, {"mappings": {mapping["id"]: {"title": {"expression": "'The ' + appuser.title"}}}}, runId=run["id"])
+    assert rows(service, found)[-1]["attributes"] == {"title": {"old": "Clerk", "new": "The Clerk"}}
+    service.put("/org/safeguard", json={"enabled": False, "receivedRetentionDays": 0})
+    gone = service.send(hr, sent, dryRun=True)
+    for wishes, told in ((by_name, "as it was matched"), ({"attributes": {"title": {"type": "OKTA"}}}, "as it was mapped")):
+        (cause,) = causes(service.ask("POST", "/previews", json={"changes": wishes, "runId": gone["id"]}))
+        assert cause.startswith("runId: what this run received is not kept (receivedRetentionDays)")
+        assert told in cause
+
+
+def test_a_run_of_which_nothing_is_kept_but_its_plan_is_replayed_from_it(service: Service) -> None:
+    hr, _ = two_masters(service)
+    service.put("/org/safeguard", json={"enabled": False, "receivedRetentionDays": 0})
+    run = service.send(hr, [record("ann", title="new")])
+    found = previewed(service, {"importPolicies": {hr: policy(mastering={"enabled": True, "whenDeactivated": "SUSPEND"})}}, runId=run["id"])
+    (row,) = rows(service, found)
+    assert (row["login"], row["from"], row["to"], row["detail"]) == (
+        "jane@example.com",
+        "deactivate",
+        "suspend",
+        "SUSPENDED instead of DEACTIVATED",
+    )
+
+
 def test_a_run_under_another_order_of_that_moment(service: Service) -> None:
     hr, ad = two_masters(service)
     run = service.send(hr, [record("ann")])
@@ -162,10 +196,6 @@ def test_what_cannot_be_saved_cannot_be_previewed(service: Service) -> None:
     assert causes(service.ask("POST", "/previews", json={"changes": attribute})) == [
         "attributes.shoeSize: is not an attribute of the user schema"
     ]
-    run = service.send(hr, [record("jane"), record("ann")], dryRun=True)
-    other = {"importPolicies": {hr: policy(matching={"username": False, "email": True})}}
-    (cause,) = causes(service.ask("POST", "/previews", json={"changes": other, "runId": run["id"]}))
-    assert cause.startswith("runId: a run is replayed as it was matched")
     assert refusal(service.ask("POST", "/previews", json={"changes": {"profileMasters": [ad, hr]}, "runId": "imp0"})) == (404, "E0000007")
     assert refusal(service.ask("GET", "/previews/prv0")) == (404, "E0000007")
 

@@ -21,7 +21,7 @@ ROOT = Path(__file__).parents[2]
 TOKEN = "the-admins-token-of-a-server-that-dies"
 PATIENCE = 30.0
 ENDED = {"COMPLETED", "FAILED", "CANCELLED", "SUPERSEDED", "PLANNED"}
-POLICY = {
+POLICY: dict[str, Any] = {
     "confirmation": {"autoConfirmExact": True, "autoConfirmPartial": False, "autoConfirmNew": True, "autoActivateNew": True},
     "mastering": {"enabled": True, "whenDeactivated": "DEACTIVATE", "reactivateSuspended": True, "reactivateDeactivated": True},
     "safeguard": {"enabled": False},

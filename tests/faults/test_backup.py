@@ -19,7 +19,7 @@ from sqlmodel import Session, col, select
 from mastering.store import tables
 from mastering.store.engine import open_database, reading
 from tests.faults.conftest import ACTIONS, AFTER, Place, Template
-from tests.postgres import PROGRAMS, engine_url
+from tests.postgres import engine_url, tools_for
 from tests.walks.imports_world import person
 
 STEPS = {
@@ -35,7 +35,7 @@ def back_up(place: Place, template: Template, file: Path) -> None:
         with closing(sqlite3.connect(place.folder / "mastering.db")) as source, closing(sqlite3.connect(file)) as backup:
             source.backup(backup)
     else:
-        run("pg_dump", "--format=custom", f"--file={file}", f"--dbname={place.url}")
+        run(template.databases.address, "pg_dump", "--format=custom", f"--file={file}", f"--dbname={place.url}")
 
 
 def restore(file: Path, place: Place, template: Template, folder: Path) -> Place:
@@ -45,12 +45,12 @@ def restore(file: Path, place: Place, template: Template, folder: Path) -> Place
         shutil.copy(file, folder / "mastering.db")
         return Place(folder, place.app, f"sqlite:///{folder / 'mastering.db'}")
     url = template.databases.url(template.databases.new())
-    run("pg_restore", "--no-owner", "--exit-on-error", f"--dbname={url}", str(file))
+    run(template.databases.address, "pg_restore", "--no-owner", "--exit-on-error", f"--dbname={url}", str(file))
     return Place(folder, place.app, url)
 
 
-def run(program: str, *arguments: str) -> None:
-    ended = subprocess.run([PROGRAMS / program, *arguments], check=False, capture_output=True, text=True)
+def run(server: str, program: str, *arguments: str) -> None:
+    ended = subprocess.run([tools_for(server) / program, *arguments], check=False, capture_output=True, text=True)
     assert ended.returncode == 0, ended.stderr
 
 

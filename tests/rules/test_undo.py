@@ -292,6 +292,16 @@ def test_an_account_that_came_since_stands_in_the_way_of_whom_the_run_made_and_o
         assert change.effect.get("conflict") == expected
 
 
+@pytest.mark.parametrize("was", [None, *STANDINGS])
+def test_who_was_erased_since_is_told_even_where_history_no_longer_says_what_the_run_had_changed(was: Standing | None) -> None:
+    before = user_of(was, {}, ACTIVE) if was is not None else None
+    after = replace(user_of(was or ("ACTIVE", False), {}, ACTIVE), login="")
+    change = plan_undo(Undoing(RUN, {}, {}, (), NOW), before, after, None, erased=True)
+    assert change is not None
+    assert change.effect == {"conflict": {"user": {"left": after.status, "now": "erased"}}}
+    assert (change.user_id, change.login, change.before) == ("00u1", None, after.status)
+
+
 # -- accounts of nobody -----------------------------------------------------------------------------------------------
 
 

@@ -259,35 +259,6 @@ POLICY = st.builds(
     st.booleans(),
     st.booleans(),
 )
-ACTS = st.sampled_from([None, "activate", "hold"])
-"""What moves, or holds, somebody who is deactivated."""
-
-
-def interfere(org: World, act: str, user_id: str) -> None:
-    """What an admin does to somebody in between, if it is possible."""
-    if act == "hold":
-        holds.set_hold(org.engine, ADMIN, now(), user_id, Terms("why", None))
-    else:
-        org.act(user_id, act)
-
-
-@given(acts=st.lists(ACTS, min_size=4, max_size=4))
-@settings(max_examples=12, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
-def test_conflicts_are_exactly_the_people_whom_an_admin_changed_since(org: World, acts: list[str | None]) -> None:
-    empty(org.engine)
-    org.set_org(enabled=False)
-    hr = org.app("HR", calm(mastering=RETURNS))
-    org.send(hr, [person(name) for name in NAMES])
-    run = org.delta(hr, [person(name, active=False) for name in NAMES])
-    users = [org.user_of(hr, name).id for name in NAMES]
-    changed = {user for user, act in zip(users, acts, strict=True) if act is not None}
-    for user, act in zip(users, acts, strict=True):
-        if act is not None:
-            interfere(org, act, user)
-    left = {user: org.user(user).status for user in changed}
-    rows = {each.user_id: each.situation for each in org.changes(undo(org, run))}
-    assert rows == {user: "CHANGED_SINCE" if user in changed else "UNDONE" for user in users}
-    assert {user: org.user(user).status for user in users} == {user: left.get(user, "ACTIVE") for user in users}
 
 
 @pytest.mark.parametrize("part", range(1))
