@@ -6,7 +6,7 @@ was previewed can be saved as it is.
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from enum import StrEnum
 from typing import Annotated, Any
 
@@ -26,12 +26,15 @@ from api.negotiation import OTHER_THAN_JSON
 from api.org import OrgSafeguard
 from api.paging import linked
 from api.policies import Policy, policy_from
-from mastering.clock import now
+from api.users import HoldView, hold_view
+from mastering.clock import now, wire
 from mastering.connectors.csvout import csv_rows
 from mastering.errors import Invalid
 from mastering.rules import policy as rules
+from mastering.rules.people import Hold
 from mastering.rules.schema import AttributeMaster, MasterKind
 from mastering.store import previews as store
+from mastering.store import users as user_store
 from mastering.store.documents import dump, load
 from mastering.store.engine import reading
 from mastering.whatif import previews
@@ -114,6 +117,8 @@ class PreviewRow(Struct, rename="camel"):
     attributes: dict[str, Any]
     candidates: list[str]
     detail: str | None
+    hold: HoldView | None
+    """The admin hold in force on the user: whatever the options, a master's word does not move the status."""
 
 
 COLUMNS = tuple(each.encode_name for each in msgspec.structs.fields(PreviewRow))
@@ -169,8 +174,7 @@ class PreviewController(Controller):
         wanted = _filters(kind, effect, user_id, app_id)
         with reading(request.app.state.engine) as session:
             previews.get(session, preview_id)
-            rows = store.row_page(session, preview_id, after, limit + 1, **wanted)
-        views = [row_view(row) for row in rows[:limit]]
+            views = _views(session, rows := store.row_page(session, preview_id, after, limit + 1, **wanted))[:limit]
         return linked(request, views, str(views[-1].seq) if len(rows) > limit else None)
 
     @get(
@@ -240,8 +244,13 @@ def view(row: store.Preview) -> Preview:
     )
 
 
-def row_view(row: store.PreviewRow) -> PreviewRow:
-    """A row as the wire shows it."""
+def _views(session: Session, rows: Sequence[store.PreviewRow]) -> list[PreviewRow]:
+    holds = user_store.holds(session, {row.user_id for row in rows if row.user_id}, wire(now()))
+    return [row_view(row, holds) for row in rows]
+
+
+def row_view(row: store.PreviewRow, holds: Mapping[str, Hold]) -> PreviewRow:
+    """A row as the wire shows it. `holds` are those in force, by user."""
     return PreviewRow(
         seq=row.seq,
         kind=row.kind,
@@ -258,6 +267,7 @@ def row_view(row: store.PreviewRow) -> PreviewRow:
         attributes=load(row.attributes),
         candidates=load(row.candidates),
         detail=row.detail,
+        hold=hold_view(hold) if (hold := holds.get(row.user_id or "")) else None,
     )
 
 
@@ -268,8 +278,7 @@ def _exported(engine: Engine, preview_id: str, form: Format, wanted: Mapping[str
     after = 0
     while True:
         with reading(engine) as session:
-            rows = store.row_page(session, preview_id, after, _AT_ONCE, **wanted)
-        views = [row_view(row) for row in rows]
+            views = _views(session, rows := store.row_page(session, preview_id, after, _AT_ONCE, **wanted))
         if form is Format.ndjson:
             yield b"".join(msgspec.json.encode(each) + b"\n" for each in views)
         else:

@@ -134,6 +134,14 @@ class Ledger:
         for user in people.users(self.session, wanted, lock=True).values():
             self.users[user.id] = user
             user.links = [self.accounts.setdefault(account.id, account) for account in user.links]
+        self._not_before(wanted)
+
+    def _not_before(self, user_ids: Collection[str]) -> None:
+        """Nobody's history goes back in time: who had to wait for somebody else's act comes after it, whatever the clock said beforehand."""
+        latest = history.latest(self.session, user_ids, self.at) if user_ids else self.at
+        if latest > self.at:
+            self._keep_spans()  # of what came before, as it was
+            self.at = self._outgoing.at = latest
 
     def load_accounts(self, ids: Collection[str]) -> None:
         """Load these accounts, and the users they are linked to. Users are locked before accounts, so whose they are is asked beforehand."""

@@ -57,7 +57,7 @@ class Outgoing:
     """What one transaction has caused so far. Belongs to its ledger."""
 
     def __init__(self, session: Session, at: str, ids: Ids) -> None:
-        self._session, self._at, self._ids = session, at, ids
+        self._session, self.at, self._ids = session, at, ids
         self._happened: list[_Happened] = []
         self._made: set[str] = set()
 
@@ -143,8 +143,8 @@ class Outgoing:
                 superseded.add(account.id)
         self._happened.clear()
         self._made.clear()
-        store.forget_passwords(self._session, superseded, self._at)
-        store.add(self._session, tasks, self._at)
+        store.forget_passwords(self._session, superseded, self.at)
+        store.add(self._session, tasks, self.at)
 
     def _task(self, kind: TaskKind, each: _Happened, policy: ProvisioningPolicy, *, creating: bool) -> store.NewTask | None:
         account, secret = each.account, None

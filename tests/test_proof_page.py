@@ -1,11 +1,14 @@
-"""The twenty lines of docs/proof.md, run as they stand, by a Python that has nothing of this program: they accept and refuse what they say."""
+"""The lines of docs/proof.md, run as they stand, by a Python that has nothing of this program: they accept and refuse what they say."""
 
 from __future__ import annotations
 
+import json
 import re
 import subprocess
 import sys
 from collections.abc import Callable
+from hashlib import sha256
+from itertools import pairwise
 from pathlib import Path
 
 import pytest
@@ -27,7 +30,7 @@ Edit = Callable[[str], str]
 def the_lines() -> str:
     text = (page.DOCS / "proof.md").read_text(encoding="utf-8")
     (lines,) = re.findall(r"^```python\n(.*?)^```$", text, re.MULTILINE | re.DOTALL)
-    assert len([line for line in lines.splitlines() if line]) == 20
+    assert len([line for line in lines.splitlines() if line]) == 22
     return str(lines)
 
 
@@ -75,6 +78,21 @@ def replaced(old: str, new: str) -> Edit:
     return edit
 
 
+def neighbours_swapped(text: str) -> str:
+    """Two events of different people who follow each other change places: each chain is as it was."""
+    lines = text.splitlines(keepends=True)
+    subjects = [json.loads(line)["body"]["subject"] for line in lines]
+    place = next(number for number, (one, other) in enumerate(pairwise(subjects)) if one != other)
+    lines[place : place + 2] = lines[place + 1], lines[place]
+    return "".join(lines)
+
+
+def with_a_chain_more(text: str) -> str:
+    """Somebody who was never there, with a chain that verifies."""
+    body = '{"id":"evt","seq":1,"subject":"00uNobody"}'
+    return f'{{"position":1,"hash":"{sha256(body.encode()).hexdigest()}","erased":false,"body":{body},"values":null}}\n{text}'
+
+
 def test_an_export_that_nobody_touched_is_accepted(kept: Path, tmp_path: Path) -> None:
     assert verify(kept, tmp_path) == (0, "")
 
@@ -90,8 +108,10 @@ def test_an_export_that_nobody_touched_is_accepted(kept: Path, tmp_path: Path) -
         (lambda text: text + text.splitlines(keepends=True)[-1], "is broken at"),
         (lambda text: "".join(text.splitlines(keepends=True)[:-2]), "the ends of these chains are missing"),
         (lambda _: "", "the ends of these chains are missing"),
+        (neighbours_swapped, "events changed places"),
+        (with_a_chain_more, "events changed places, or there are others"),
     ],
-    ids=["body", "values", "dropped", "dropped later", "reversed", "twice", "tail", "everything"],
+    ids=["body", "values", "dropped", "dropped later", "reversed", "twice", "tail", "everything", "two people's rows", "a chain more"],
 )
 def test_an_export_that_was_altered_is_refused_with_a_word_about_where(kept: Path, tmp_path: Path, history: Edit, said: str) -> None:
     code, told = verify(kept, tmp_path, history=history)

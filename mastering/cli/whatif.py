@@ -21,7 +21,7 @@ from mastering.cli.client import Client, decode, segment
 from mastering.cli.common import DATA_DIR, SERVER, DataDir, Server, Token, connect
 from mastering.cli.exits import Exit, Stop
 from mastering.cli.terminal import console, grid, lines, tell, words
-from mastering.cli.wire import App, Attribute
+from mastering.cli.wire import App, Attribute, Hold
 
 _POLL = 0.2
 _PAGE = 1_000
@@ -65,6 +65,7 @@ class Row(Struct, rename="camel"):
     reason: str | None
     attributes: dict[str, Attribute]
     detail: str | None
+    hold: Hold | None
 
 
 def whatif(
@@ -140,7 +141,8 @@ def _table(rows: list[Row], labels: dict[str, str]) -> Any:
     for row in rows:
         who = words("  ", row.login or row.external_id or "–")
         app = words(labels.get(row.app_id or "", row.app_id or "–"))
-        table.add_row(who, app, lines(_what(row, labels)), words(_why(row)))
+        held = [show.held_text(row.hold)] if row.hold else []
+        table.add_row(who, app, lines(_what(row, labels)), lines([*([words(why)] if (why := _why(row)) or not held else []), *held]))
     return table
 
 

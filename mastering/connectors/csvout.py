@@ -6,7 +6,8 @@ import csv
 from collections.abc import Sequence
 from io import StringIO
 
-_FORMULA = ("=", "+", "-", "@", "\t", "\r")
+_FORMULA = ("=", "+", "-", "@", "\t", "\r", "\n", "\uff1d", "\uff0b", "\uff0d", "\uff20")
+"""The last four are the signs of the width that CJK has: some spreadsheets compute them as well."""
 
 
 def csv_rows(rows: Sequence[Sequence[str]]) -> bytes:

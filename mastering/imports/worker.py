@@ -32,6 +32,7 @@ from mastering.store import runs as run_store
 from mastering.store.engine import reading, writing
 from mastering.store.outage import is_outage
 from mastering.whatif import turns as previewing
+from mastering.whatif.scratch import sweep
 
 _LOOK_EVERY = 0.5
 _GARBAGE = 100_000
@@ -56,6 +57,7 @@ class Worker:
     def start(self) -> None:
         """Begin to take turns. A plan makes millions of values that live for one batch: collecting garbage less often is a third of the rate."""
         gc.set_threshold(_GARBAGE)
+        sweep()
         self._thread.start()
 
     def wake(self) -> None:

@@ -17,6 +17,7 @@ from sqlmodel import Session, col
 from mastering.store import bulk, tables
 from mastering.store.locks import Lock, hold
 from mastering.store.looks import look_again
+from mastering.store.people import slices
 
 EVENT_COLUMNS = ("id", "subject", "seq", "at", "type", "run_id", "body", "values_json", "hash")
 _WAITING = "history"
@@ -57,6 +58,16 @@ def until(session: Session, subjects: Sequence[str], at: str, types: Sequence[st
     query = select(event).where(col(event.subject).in_(subjects), col(event.at) <= at).order_by(col(event.subject), col(event.seq))
     query = query if types is None else query.where(col(event.type).in_(types))
     yield from session.execute(query.execution_options(yield_per=_PAGE)).scalars()
+
+
+def latest(session: Session, subjects: Collection[str], at: str) -> str:
+    """The latest instant of these chains' events, if it is after `at`; else `at`. Mostly nothing at all is, and no chain is looked at."""
+    when = col(tables.HistoryEvent.at)
+    if (session.execute(select(func.max(when))).scalar() or "") <= at:
+        return at
+    later = select(func.max(when)).where(when > at)
+    found = [session.execute(later.where(col(tables.HistoryEvent.subject).in_(part))).scalar() for part in slices(subjects)]
+    return max([at, *(str(each) for each in found if each is not None)])
 
 
 def last_position(session: Session, at: str) -> int:

@@ -2,8 +2,7 @@
 
 In a scratch database of its own the directory is rebuilt as of the event up to which the run's plan saw it (`directory`); the lines that the
 run received are laid there, and the options of that moment, and `imports.planning` plans. Then the wishes are laid over the options, and it plans
-once more. So there is one implementation of every rule. Nothing of the org is written: the scratch database is a file in a private folder that
-goes with the preview, whatever becomes of it.
+once more. So there is one implementation of every rule. Nothing of the org is written (`scratch`).
 
 The first planning is held against the plan that was recorded. What does not come out as it did is said, and nothing is claimed of it. An inline hook
 is never called: what it said is in the recorded plan, and of whom it was not asked about, nothing is claimed either.
@@ -12,12 +11,9 @@ is never called: what it said is in the recorded plan, and of whom it was not as
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping
-from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta
 from itertools import groupby
-from pathlib import Path
-from tempfile import TemporaryDirectory
 from typing import Any
 
 from sqlalchemy import Engine, select
@@ -43,7 +39,7 @@ from mastering.store import bulk, catalog, received, tables
 from mastering.store import hooks as hook_store
 from mastering.store import imports as store
 from mastering.store.documents import dump, load
-from mastering.store.engine import open_scratch, reading, writing
+from mastering.store.engine import reading, writing
 from mastering.terms import terms_of
 from mastering.whatif.directory import Directory
 from mastering.whatif.rows import Foreseen, Kind, When
@@ -69,17 +65,6 @@ def is_kept(session: Session, run: tables.ImportRun) -> bool:
     return (
         run.planned_as_of is not None and run.source not in {RECONCILIATION, UNDO} and (not run.records or received.keeps(session, run.id))
     )
-
-
-@contextmanager
-def scratch() -> Iterator[Engine]:
-    """A database of today's tables in a private folder, both gone at the end of the block."""
-    with TemporaryDirectory(prefix="mastering-") as folder:
-        engine = open_scratch(Path(folder) / "scratch.db")
-        try:
-            yield engine
-        finally:
-            engine.dispose()
 
 
 @dataclass(slots=True)

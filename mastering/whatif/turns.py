@@ -28,6 +28,7 @@ from mastering.whatif import again, past, queue
 from mastering.whatif.population import Population
 from mastering.whatif.previews import require_replayable, wishes_of
 from mastering.whatif.rows import Foreseen
+from mastering.whatif.scratch import scratch
 from mastering.whatif.world import Follows, Wishes, World
 
 _log = structlog.get_logger("mastering.worker")
@@ -134,7 +135,7 @@ def _compute(work: _Work, row: store.Preview) -> str | None:
 
 
 def _planned_again(work: _Work, run_id: str, wishes: Wishes) -> str:
-    with again.scratch() as engine:
+    with scratch() as engine:
         planned = again.PlannedAgain(engine, run_id, wishes, work.beat)
         with reading(work.engine) as session:
             planned.gather(session)

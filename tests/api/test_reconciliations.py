@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import time
 from typing import Any
 
@@ -111,6 +112,14 @@ def test_a_hold_shows_in_every_list_where_it_matters(service: Service) -> None:
     assert [candidate["hold"] for waiting in service.get("/review") for candidate in waiting["candidates"]] == [hold]
     assert service.get(f"/users/{jane}/masters")["hold"] == hold
     assert [each["hold"] for each in service.get(f"/reconciliations/{row['id']}/differences?user={jane}")] == [hold]
+    preview = service.post(
+        "/previews", json={"changes": {"importPolicies": {ad: {"confirmation": CONFIRM_ALL, "mastering": {"enabled": True}}}}}
+    )
+    give_up = time.monotonic() + 30
+    while service.get(f"/previews/{preview['id']}")["status"] != "COMPLETED":
+        assert time.monotonic() < give_up
+        time.sleep(0.01)
+    assert {json.dumps(each["hold"]) for each in service.get(f"/previews/{preview['id']}/rows?user={jane}")} == {json.dumps(hold)}
     service.delete(f"/users/{jane}/hold")
     assert [change["hold"] for change in service.get(f"/imports/{run['id']}/changes")] == [None]
     assert service.get(f"/users/{jane}/masters")["hold"] is None

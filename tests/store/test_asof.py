@@ -151,3 +151,21 @@ def test_a_page_and_a_user_of_the_past_are_found_by_index(engine: Engine, lives:
         assert "TEMP B-TREE" not in plan
     for plan in of_events:
         assert "ux_history_subject" in plan, plan
+
+
+def test_who_had_to_wait_comes_after_whom_they_waited_for_so_that_nobody_has_two_statuses_at_an_instant(engine: Engine) -> None:
+    """The clock is read before the lock is there; in between another process, or one whose clock is ahead, may have done something."""
+    profile = {"login": "w@x.org", "email": "w@x.org", "firstName": "W", "lastName": "D"}
+    user = users.create(engine, ADMIN, START, profile, activate=True)
+    users.act(engine, ADMIN, START + 20 * MINUTE, user.id, Act.suspend)
+    users.act(engine, ADMIN, START + 10 * MINUTE, user.id, Act.unsuspend)
+    users.update(engine, ADMIN, START + 5 * MINUTE, user.id, {"title": "Late"}, replace=False)
+    users.act(engine, ADMIN, START + 30 * MINUTE, user.id, Act.deactivate)
+    with reading(engine) as session:
+        instants = [each.at for each in history.chain(session, user.id)]
+    assert instants == sorted(instants)
+    for minute in range(0, 40, 5):
+        at = START + minute * MINUTE
+        (here,) = everybody(engine, at, list(Status), 10)
+        assert here == asof.read(engine, user.id, at)
+        assert dict(next(asof.counts(engine, at, at, MINUTE))[1]) == {status: int(status is here.status) for status in Status}

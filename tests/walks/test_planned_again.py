@@ -43,7 +43,8 @@ def email_of(seen: Seen) -> str:
 def titled(it: Hooked, expression: str) -> Wishes:
     with reading(it.world.engine) as session:
         rules = {rule.target: rule for rule in catalog.mapping_rules(session, it.hr)}
-    return Wishes(mappings={it.hr: (*rules.values(), MappingRule("title", expression, create_only=False))})
+    rules["title"] = MappingRule("title", expression, create_only=False)
+    return Wishes(mappings={it.hr: tuple(rules.values())})
 
 
 def test_what_the_hook_changed_is_mapped_under_the_wishes_and_it_is_not_called(hooked: Hooked) -> None:
