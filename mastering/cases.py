@@ -38,19 +38,32 @@ _STANDING = frozenset({"finding.made", "account.unheeded"})
 """Events that tell of a word heard earlier, which is asked again and not carried out."""
 _MADE_ROOM = frozenset({"account.replaced", "account.taken"})
 """Events of an account that another one's link did something to. They repeat that link's facts; it was not what the rules were asked about."""
+_REPLACED = "account.replaced"
 REFUSALS = frozenset(reason.value for reason in Reason)
 """Why a word that was heard is not followed."""
 
 
 def step_of(chain: Sequence[tables.HistoryEvent], place: int) -> tuple[int, int]:
-    """Where the events begin and end that tell of one decision: one row of a run, or what one actor did at one instant."""
+    """Where the events begin and end that tell of one decision: one row of a run, or what one actor did at one instant.
+
+    Several decisions of a reviewer about one person may come in one request; each begins with its link.
+    """
     key = _decision_of(chain[place])
     first, last = place, place + 1
     while first > 0 and _decision_of(chain[first - 1]) == key:
         first -= 1
     while last < len(chain) and _decision_of(chain[last]) == key:
         last += 1
-    return first, last
+    links = [at for at in range(first + 1, last) if _begins(chain, at)]
+    return max([first, *(at for at in links if at <= place)]), min([last, *(at for at in links if at > place)])
+
+
+def _begins(chain: Sequence[tables.HistoryEvent], at: int) -> bool:
+    """Whether a reviewer's next link begins here, with the account that makes room for it, if one does."""
+    if chain[at].run_id is not None or chain[at - 1].type == _REPLACED:
+        return False
+    room = chain[at].type == _REPLACED
+    return (at + room < len(chain)) and chain[at + room].type == "account.link"
 
 
 def _decision_of(event: tables.HistoryEvent) -> tuple[Any, ...]:

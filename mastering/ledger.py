@@ -117,6 +117,10 @@ class Ledger:
         self._touched: dict[str, User | Account] = {}
         self._renamed: set[str] = set()
         self._parted: set[str] = set()
+        self._reshaped: set[str] = set()
+        """Whose profile has changed."""
+        self._places: dict[str, bulk.Row] = {}
+        """What the rows of loaded accounts say of their places."""
         self.freed: set[str] = set()
         """The keys of the logins that users have given up."""
         self._moved: dict[str, Status | None] = {}
@@ -133,6 +137,7 @@ class Ledger:
         wanted = [user_id for user_id in ids if user_id not in self.users]
         for user in people.users(self.session, wanted, lock=True).values():
             self.users[user.id] = user
+            self._places.update((account.id, people.place_of(account)) for account in user.links)
             user.links = [self.accounts.setdefault(account.id, account) for account in user.links]
         self._not_before(wanted)
 
@@ -150,6 +155,7 @@ class Ledger:
         of_nobody = [account_id for account_id in wanted if account_id not in self.accounts]
         found = people.accounts(self.session, of_nobody, lock=True)
         self.accounts.update(found)
+        self._places.update((account_id, people.place_of(account)) for account_id, account in found.items())
         self.load_users({account.user_id for account in found.values() if account.user_id})  # linked in the meantime
 
     def user(self, user_id: str) -> User:
@@ -170,6 +176,7 @@ class Ledger:
         """Let go of what is loaded and written: for walks over everybody, which would otherwise hold everybody at once."""
         self.users.clear()
         self.accounts.clear()
+        self._places.clear()
 
     # -- users --------------------------------------------------------------------------------------------------------
 
@@ -232,6 +239,7 @@ class Ledger:
 
     def forget(self, user: User, names: Collection[str], why: Why = BY_HAND) -> None:
         """Take attributes out of a user's profile altogether: the user schema has them no more."""
+        self._reshaped.add(user.id)
         gone = [name for name in user.profile if name in names]
         attributes = {name: {"old": user.profile.pop(name), "new": None} for name in gone}
         user.last_updated = self.at
@@ -335,9 +343,9 @@ class Ledger:
         leaving = [(True, a.id) for a in accounts if (a.released or a.id in self._parted) and a.id not in new]
         bulk.update(session, tables.AppUser, ("released",), leaving)
         bulk.insert(session, tables.User, people.USER_COLUMNS, [u for u in users if u.id in new], people.user_row)
-        bulk.update(session, tables.User, people.USER_COLUMNS[:-1], [people.user_row(u) for u in users if u.id not in new])
+        self._update_users([u for u in users if u.id not in new])
         bulk.insert(session, tables.AppUser, people.ACCOUNT_COLUMNS, [a for a in accounts if a.id in new], people.account_row)
-        bulk.update(session, tables.AppUser, people.ACCOUNT_COLUMNS[:-1], [people.account_row(a) for a in accounts if a.id not in new])
+        self._update_accounts([a for a in accounts if a.id not in new])
         history.add(session, self._events)
         self._keep_spans()
         self._outgoing.flush()
@@ -346,7 +354,24 @@ class Ledger:
         self._new.clear()
         self._renamed.clear()
         self._parted.clear()
+        self._reshaped.clear()
+        self._places.clear()
         self._events.clear()
+
+    def _update_users(self, users: list[User]) -> None:
+        """Profiles, and the many keys made of them, only where they have changed: SQLite takes every key that it is given for a new one."""
+        session, reshaped = self.session, self._reshaped
+        whole, standing = (*people.USER_PROFILE, *people.USER_STANDING), people.USER_STANDING
+        bulk.update(session, tables.User, whole, [people.user_changes(u) for u in users if u.id in reshaped])
+        bulk.update(session, tables.User, standing, [people.user_standing(u) for u in users if u.id not in reshaped])
+
+    def _update_accounts(self, accounts: list[Account]) -> None:
+        """The same of accounts."""
+        session, standing = self.session, people.ACCOUNT_STANDING
+        moved = {account.id for account in accounts if self._places.get(account.id) != people.place_of(account)}
+        whole = (*people.ACCOUNT_PLACE, *standing)
+        bulk.update(session, tables.AppUser, whole, [people.account_changes(a) for a in accounts if a.id in moved])
+        bulk.update(session, tables.AppUser, standing, [people.account_standing(a) for a in accounts if a.id not in moved])
 
     def _free_logins(self, users: list[User]) -> None:
         """Logins may change hands within one flush: who gives one up steps aside first, since unique indexes look at every row as it comes."""
@@ -392,6 +417,8 @@ class Ledger:
 
     def _assign(self, user: User, new: Mapping[str, Value] | None) -> dict[str, dict[str, Value]]:
         attributes = {}
+        if new:
+            self._reshaped.add(user.id)
         for name, value in (new or {}).items():
             attributes[name] = {"old": user.profile.get(name), "new": value}
             user.profile[name] = value

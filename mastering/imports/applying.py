@@ -39,7 +39,7 @@ def apply_batch(ledger: Ledger, run: tables.ImportRun, rows: Sequence[store.Chan
 
     `terms_now` gives the terms to decide again by; most batches never ask.
     """
-    session = ledger.session
+    session, app_id, run_id = ledger.session, run.app_id, run.id
     changes = [(row.seq, change_of(row)) for row in rows]
     terms = cache(terms_now)
     ledger.load_accounts({change.app_user_id for _, change in changes if change.app_user_id})
@@ -53,12 +53,12 @@ def apply_batch(ledger: Ledger, run: tables.ImportRun, rows: Sequence[store.Chan
         for seq, change in changes:
             followed = again.decide(seq, change)
             if followed is not None:
-                _apply(ledger, run.app_id, run.id, seq, followed, kept)
+                _apply(ledger, app_id, run_id, seq, followed, kept)
         again.write()
     else:
         run.as_of_event = max(run.as_of_event, seen)
         for seq, change in changes:
-            _apply(ledger, run.app_id, run.id, seq, change, kept)
+            _apply(ledger, app_id, run_id, seq, change, kept)
     review_disagreements(ledger, list(ledger.users.values()))
     for account in ledger.accounts.values():
         if account.ways is not None and account.situation is not None:

@@ -148,6 +148,8 @@ class Crowd:
 
     def near(self, record: Keys) -> list[tuple[str, Keys]]:
         """The users that share at least one key with a record."""
+        if not self._users:
+            return []
         ids = {user_id for key in _ways(record) for user_id in self._by.get(key, ())}
         return [(user_id, self._users[user_id]) for user_id in ids]
 

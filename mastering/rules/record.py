@@ -8,6 +8,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass
 from enum import StrEnum
+from struct import Struct
 from typing import Any, NamedTuple
 
 from mastering.rules.expressions import Value
@@ -55,6 +56,7 @@ class Record(NamedTuple):
 
 MARK = 17
 """Bytes of a mark."""
+_mark = Struct(f"{MARK}s")
 
 
 def mark_of(digest: bytes, *, active: bool) -> bytes:
@@ -64,7 +66,7 @@ def mark_of(digest: bytes, *, active: bool) -> bytes:
 
 def marks_in(joined: bytes) -> list[bytes]:
     """Marks that lie one after the other."""
-    return [joined[start : start + MARK] for start in range(0, len(joined), MARK)]
+    return [mark for (mark,) in _mark.iter_unpack(joined)]
 
 
 @dataclass(frozen=True, slots=True)

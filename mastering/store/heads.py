@@ -12,7 +12,7 @@ from typing import Any, NamedTuple
 
 from sqlmodel import Session
 
-from mastering.rules.record import AccountState, mark_of, marks_in
+from mastering.rules.record import MARK, AccountState, mark_of, marks_in
 from mastering.store import bulk
 from mastering.store.people import slices
 
@@ -38,7 +38,7 @@ class Head(NamedTuple):
     @property
     def mark(self) -> bytes | None:
         """The mark of the line that would say nothing new of it, if any would: as `quiet` gives it."""
-        if not self.linked or self.waiting or self.digest is None or self.account == AccountState.MISSING:
+        if not self.linked or self.waiting or self.digest is None or len(self.digest) + 1 != MARK or self.account == AccountState.MISSING:
             return None
         return mark_of(self.digest, active=self.account == AccountState.ACTIVE)
 
@@ -46,7 +46,8 @@ class Head(NamedTuple):
 _WAITS = "(situation IS NOT NULL AND NOT ignored)"
 _IGNORED = "(ignored AND situation IS NOT NULL AND situation <> 'WITHDRAWN' AND (user_id IS NOT NULL OR account = 'ACTIVE'))"
 _KNOWN = f"(user_id IS NOT NULL OR {_WAITS} OR {_IGNORED})"
-_QUIET = f"(user_id IS NOT NULL AND NOT {_WAITS} AND account <> 'MISSING')"
+_QUIET = f"(user_id IS NOT NULL AND NOT {_WAITS} AND account <> 'MISSING' AND length(digest) = {MARK - 1})"
+"""Of whom there is a mark. The digest of what we have told an app ourselves is longer, and of no line."""
 _HEAD = f"external_id, user_id IS NOT NULL, {_WAITS}, released, account, digest, linked_at, created, {_IGNORED}"
 
 
@@ -101,7 +102,7 @@ def _sweep_pages(session: Session, app_id: str) -> Iterator[Swept]:
     size = "SELECT pg_relation_size('app_users') / current_setting('block_size')::integer"
     for start in range(0, connection.exec_driver_sql(size).scalar_one(), _PAGES_AT_ONCE):
         values = (app_id, f"({start},0)", f"({start + _PAGES_AT_ONCE},0)")
-        marks, accounts, waiting = connection.exec_driver_sql(query, values).one()
+        ((marks, accounts, waiting),) = bulk.fetch(session, query, values)
         yield Swept(marks_in(marks or b""), accounts, waiting)
 
 

@@ -4,9 +4,11 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Collection, Iterator, Sequence
+from itertools import count
+from operator import attrgetter
 from typing import Any, cast
 
-from sqlalchemy import ColumnElement, CursorResult, Row, delete, func, null, or_, select
+from sqlalchemy import ColumnElement, CursorResult, Row, delete, func, or_, select
 from sqlmodel import Session, col
 
 from mastering.rules.lifecycle import Status
@@ -16,6 +18,7 @@ from mastering.rules.record import AccountState
 from mastering.rules.runs import ENDED
 from mastering.store import bulk, tables
 from mastering.store.documents import load
+from mastering.store.looks import told_since
 from mastering.store.people import among, slices
 
 CHANGE_COLUMNS = (
@@ -39,6 +42,9 @@ CHANGE_COLUMNS = (
     "bundle",
 )
 
+_MARKS_AT_ONCE = 16
+"""Pieces whose marks are read together: of 80,000 lines, a megabyte and a half."""
+
 
 def add_chunk(session: Session, run_id: str, seq: int, lines: int, payload: bytes, marks: bytes | None = None) -> None:
     """Keep a piece of what a run receives, with the marks of its lines one after the other."""
@@ -48,11 +54,13 @@ def add_chunk(session: Session, run_id: str, seq: int, lines: int, payload: byte
 
 def chunk_marks(session: Session, run_id: str, *, marked: bool) -> Iterator[tuple[int, bytes | None]]:
     """Of every piece of what a run received how many lines it has and, where `marked`, their marks, if it was kept with any."""
-    chunk, marks = tables.RunChunk, col(tables.RunChunk.marks) if marked else null()
-    query, seq = select(col(chunk.lines), marks).where(col(chunk.run_id) == run_id), 0
-    while (found := session.execute(query.where(col(chunk.seq) == seq)).one_or_none()) is not None:
-        yield found[0], found[1]
-        seq += 1
+    mark, shown = bulk.mark(session.connection()), "marks" if marked else "NULL"
+    query = f"SELECT lines, {shown} FROM run_chunks WHERE run_id = {mark} AND seq >= {mark} AND seq < {mark} ORDER BY seq"
+    for start in count(0, _MARKS_AT_ONCE):
+        found = bulk.fetch(session, query, (run_id, start, start + _MARKS_AT_ONCE))
+        yield from ((lines, marks) for lines, marks in found)
+        if len(found) < _MARKS_AT_ONCE:
+            return
 
 
 def chunk(session: Session, run_id: str, seq: int) -> bytes | None:
@@ -109,7 +117,7 @@ def _of_no_concern() -> ColumnElement[bool]:
 
 def _by_others(run_id: str, since: int) -> ColumnElement[bool]:
     event = tables.HistoryEvent
-    return (col(event.position) > since) & (col(event.run_id).is_(None) | (col(event.run_id) != run_id))
+    return told_since(since) & (col(event.run_id).is_(None) | (col(event.run_id) != run_id))
 
 
 def changed_by_others(session: Session, run_id: str, since: int, subjects: Collection[str]) -> set[str]:
@@ -235,28 +243,37 @@ def plans_of_ended(session: Session, before: str) -> Iterator[str]:
         run_id = session.execute(next_one.where(col(change.run_id) > run_id)).scalar()
 
 
-_CHANGES = tuple(getattr(tables.RunChange, name) for name in CHANGE_COLUMNS)
+_CHANGES = tables.RunChange.__table__.c  # type: ignore[attr-defined]
 ChangeRow = Row[Any]
 """A row of a plan as it is read: plain columns by the names of `tables.RunChange`."""
 
 
 def changes(session: Session, run_id: str, after: int, limit: int) -> Sequence[ChangeRow]:
-    """The next rows of a plan; rows of one bundle come together, whatever the limit."""
-    change = tables.RunChange
-    query = select(*_CHANGES).where(col(change.run_id) == run_id, col(change.seq) > after).order_by(col(change.seq))
-    rows = list(session.execute(query.limit(limit)))
+    """The next rows of a plan, as many as have the next `limit` numbers; rows of one bundle come together, whatever the limit.
+
+    They are asked for by both ends of their numbers, not by the first one and how many: PostgreSQL, which knows nothing of a plan just written,
+    would fetch and sort all that is left of it for every batch.
+    """
+    seq = _CHANGES.seq
+    mine, behind = _CHANGES.run_id == run_id, seq > after
+    first = select(func.min(seq)).where(mine, behind).scalar_subquery()
+    rows = _read_changes(session, mine, behind, seq < first + limit)
     if rows and rows[-1].bundle is not None:
-        rest = query.where(col(change.seq) > rows[-1].seq, col(change.bundle) == rows[-1].bundle)
-        rows += list(session.execute(rest))
+        rows += _read_changes(session, mine, seq > rows[-1].seq, _CHANGES.bundle == rows[-1].bundle)
     return rows
+
+
+def _read_changes(session: Session, *where: ColumnElement[bool]) -> list[ChangeRow]:
+    query = select(*(_CHANGES[name] for name in CHANGE_COLUMNS)).where(*where)
+    return sorted(session.connection().execute(query), key=attrgetter("seq"))
 
 
 def changes_by_seq(session: Session, run_id: str, seqs: Collection[int]) -> Iterator[ChangeRow]:
     """Rows of a plan by their numbers."""
-    change, ordered = tables.RunChange, sorted(seqs)
+    ordered = sorted(seqs)
     for start in range(0, len(ordered), 1_000):
         part = ordered[start : start + 1_000]
-        yield from session.execute(select(*_CHANGES).where(col(change.run_id) == run_id, col(change.seq).in_(part)))
+        yield from _read_changes(session, _CHANGES.run_id == run_id, _CHANGES.seq.in_(part))
 
 
 def mark_changes(session: Session, run_id: str, marks: list[tuple[int, str, str]]) -> None:

@@ -14,7 +14,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import TypeAlias
 
-from sqlalchemy import select
+from sqlalchemy import ColumnElement, func, select
 from sqlmodel import Session, col
 
 from mastering.store.tables import HistoryEvent
@@ -37,12 +37,22 @@ def looked(session: Session, since: int, stands: Stands) -> None:
         session.info.setdefault(_LOOKS, []).append((since, stands))
 
 
+def told_since(position: int) -> ColumnElement[bool]:
+    """Of an event, that it was written after this position and up to the newest one there is.
+
+    Both ends are named for PostgreSQL's sake: of a range without an end it believes, while it does not know the table well, that a third of all
+    history lies in it, and reads all of it to find the few events at its end.
+    """
+    written, newest = col(HistoryEvent.position), select(func.max(col(HistoryEvent.position))).scalar_subquery()
+    return (written > position) & (written <= newest)
+
+
 def look_again(session: Session) -> None:
     """Raise `OvertakenError` if what was looked at has changed. The caller holds the lock of history."""
     told: dict[int, set[str]] = {}
     for since, stands in session.info.pop(_LOOKS, ()):
         if since not in told:
-            query = select(col(HistoryEvent.subject)).distinct().where(col(HistoryEvent.position) > since)
+            query = select(col(HistoryEvent.subject)).distinct().where(told_since(since))
             told[since] = set(session.execute(query).scalars())
         if told[since] and not stands(told[since]):
             raise OvertakenError

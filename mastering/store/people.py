@@ -8,7 +8,7 @@ from __future__ import annotations
 from collections.abc import Collection, Iterable, Iterator
 from typing import Any, cast
 
-from sqlalchemy import ARRAY, ColumnElement, Row, Select, String, any_, func, literal, select
+from sqlalchemy import ARRAY, ColumnElement, Select, String, any_, func, literal, select
 from sqlmodel import Session, SQLModel, col
 
 from mastering.rules.lifecycle import Status
@@ -16,57 +16,48 @@ from mastering.rules.people import Account, Hold, User
 from mastering.rules.record import AccountState
 from mastering.rules.text import fold_login, fold_name, joined_names
 from mastering.store import tables
+from mastering.store.bulk import Row
 from mastering.store.documents import dump, load
 
 MAX_IN = 5_000
 """Values that are asked for at once."""
 
-USER_COLUMNS = (
+USER_PROFILE = ("login", "login_key", "email_key", "name_key", *tables.SEARCHED_ATTRIBUTES.values(), "profile")
+"""What follows from a user's profile: most of the indexes are over these, so they are written only where the profile has changed."""
+USER_STANDING = (
     "status",
-    "login",
-    "login_key",
-    "email_key",
-    "name_key",
-    *tables.SEARCHED_ATTRIBUTES.values(),
-    "profile",
     "pending_when_deactivated",
     "held",
     "hold_reason",
     "hold_until",
     "hold_since",
     "hold_by",
-    "created",
     "activated",
     "status_changed",
     "last_updated",
     "version",
     "history_seq",
     "history_hash",
-    "id",
 )
-ACCOUNT_COLUMNS = (
-    "app_id",
-    "external_id",
-    "user_id",
+USER_COLUMNS = (*USER_PROFILE, *USER_STANDING, "created", "id")
+ACCOUNT_PLACE = ("external_id", "user_id", "released", "profile", "situation")
+"""By what an account is found, and its profile: the indexes are over these, and the profile is long."""
+ACCOUNT_STANDING = (
     "account",
-    "released",
     "seen_active",
     "ignored",
-    "profile",
     "digest",
-    "situation",
     "reason",
     "candidates",
     "unheeded",
     "unheeded_reason",
     "linked_at",
     "last_run_id",
-    "created",
     "last_updated",
     "history_seq",
     "history_hash",
-    "id",
 )
+ACCOUNT_COLUMNS = (*ACCOUNT_PLACE, *ACCOUNT_STANDING, "app_id", "created", "id")
 
 
 def _columns(table: type[SQLModel], names: Iterable[str]) -> list[Any]:
@@ -77,7 +68,7 @@ _USERS = _columns(tables.User, USER_COLUMNS)
 _ACCOUNTS = _columns(tables.AppUser, ACCOUNT_COLUMNS)
 
 
-def user_from(row: Row[Any]) -> User:
+def user_from(row: Any) -> User:
     """A user of a row read by `USER_COLUMNS`, without links."""
     hold = Hold(row.hold_reason, row.hold_until, row.hold_since, row.hold_by) if row.held else None
     return User(
@@ -97,13 +88,25 @@ def user_from(row: Row[Any]) -> User:
     )
 
 
-def user_row(user: User) -> tuple[Any, ...]:
+def user_row(user: User) -> Row:
     """The row of a user, in the order of `USER_COLUMNS`."""
-    profile, hold, login_key = user.profile, user.hold, fold_login(user.login)
-    email = profile.get("email")
+    return (*_profile_of(user), *_standing_of(user), user.created, user.id)
+
+
+def user_changes(user: User) -> Row:
+    """What a user's row gets whose profile has changed: `USER_PROFILE`, `USER_STANDING`, and the key."""
+    return (*_profile_of(user), *_standing_of(user), user.id)
+
+
+def user_standing(user: User) -> Row:
+    """What the row of one gets whose profile has not: `USER_STANDING`, and the key."""
+    return (*_standing_of(user), user.id)
+
+
+def _profile_of(user: User) -> Row:
+    profile, login_key, email = user.profile, fold_login(user.login), user.profile.get("email")
     first, last, *others = (fold_name(value) if isinstance(value := profile.get(name), str) else "" for name in tables.SEARCHED_ATTRIBUTES)
     return (
-        user.status.value,
         user.login,
         login_key,
         login_key if email == user.login else fold_login(email) if isinstance(email, str) else None,
@@ -112,24 +115,29 @@ def user_row(user: User) -> tuple[Any, ...]:
         last,
         *others,
         dump(profile),
+    )
+
+
+def _standing_of(user: User) -> Row:
+    hold = user.hold
+    return (
+        user.status.value,
         user.pending_when_deactivated,
         hold is not None,
         hold.reason if hold else None,
         hold.until if hold else None,
         hold.since if hold else None,
         hold.by if hold else None,
-        user.created,
         user.activated,
         user.status_changed,
         user.last_updated,
         user.version,
         user.history_seq,
         user.history_hash,
-        user.id,
     )
 
 
-def account_from(row: Row[Any]) -> Account:
+def account_from(row: Any) -> Account:
     """An account of a row read by `ACCOUNT_COLUMNS`."""
     return Account(
         id=row.id,
@@ -156,30 +164,45 @@ def account_from(row: Row[Any]) -> Account:
     )
 
 
-def account_row(account: Account) -> tuple[Any, ...]:
+def account_row(account: Account) -> Row:
     """The row of an account, in the order of `ACCOUNT_COLUMNS`."""
+    return (*_place_row(account), *_standing_of_account(account), account.app_id, account.created, account.id)
+
+
+def account_changes(account: Account) -> Row:
+    """What an account's row gets whose place has changed: `ACCOUNT_PLACE`, `ACCOUNT_STANDING`, and the key."""
+    return (*_place_row(account), *_standing_of_account(account), account.id)
+
+
+def account_standing(account: Account) -> Row:
+    """What the row of one gets whose place has not: `ACCOUNT_STANDING`, and the key."""
+    return (*_standing_of_account(account), account.id)
+
+
+def place_of(account: Account) -> Row:
+    """What `ACCOUNT_PLACE` is made of, as it is now, to be compared later."""
+    return (account.external_id, account.user_id, account.released, dict(account.profile), account.situation)
+
+
+def _place_row(account: Account) -> Row:
+    return (account.external_id, account.user_id, account.released, dump(account.profile), account.situation)
+
+
+def _standing_of_account(account: Account) -> Row:
     return (
-        account.app_id,
-        account.external_id,
-        account.user_id,
         account.account.value,
-        account.released,
         account.seen_active,
         account.ignored,
-        dump(account.profile),
         account.digest,
-        account.situation,
         account.reason,
         dump(account.candidates) if account.candidates else "[]",
         account.unheeded,
         account.unheeded_reason,
         account.linked_at,
         account.last_run_id,
-        account.created,
         account.last_updated,
         account.history_seq,
         account.history_hash,
-        account.id,
     )
 
 

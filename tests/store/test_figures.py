@@ -136,6 +136,7 @@ def test_what_plans_found_stays_counted_when_their_runs_are_gone(world: World) -
     world.send(app_id, [person("E1")])
     with writing(world.engine) as session:
         session.execute(delete(tables.RunChange))
+        session.execute(delete(tables.RunChunk))
         session.execute(delete(tables.ImportRun))
     assert found(world.engine) == {"UNMATCHED": 1}
 

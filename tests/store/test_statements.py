@@ -11,6 +11,7 @@ import pytest
 from sqlalchemy import Engine, event
 
 from mastering.store import bulk, tables
+from mastering.store import imports as store
 from mastering.store.documents import load
 from mastering.store.engine import reading, writing
 from tests.walks.imports_world import World, calm, person
@@ -48,19 +49,88 @@ def test_all_accounts_are_gone_through_only_where_a_snapshot_left_some_out(world
     world.set_org(enabled=False)
     people = [person(f"p{number}") for number in range(10)]
     world.send(app_id, people)
-    asked = list[str]()
-
-    def note(_connection: Any, _cursor: Any, statement: str, *_: Any) -> None:
-        if "ORDER BY external_id" in statement:
-            asked.append(statement)
-
-    event.listen(world.engine, "before_cursor_execute", note)
-    try:
+    with _noted(world.engine) as noted:
         run = world.send(app_id, people[:carried])
-    finally:
-        event.remove(world.engine, "before_cursor_execute", note)
+    asked = [statement for statement, _ in noted if "ORDER BY external_id" in statement]
     assert load(run.situations) == ({"UNCHANGED": 10} if carried == 10 else {"UNCHANGED": 9, "WENT_MISSING": 1})
     assert len(asked) == passes
+
+
+def test_a_move_of_a_status_writes_no_profile_and_none_of_the_keys_that_follow_from_it(world: World) -> None:
+    app_id = world.app("HR", calm())
+    people = [person(f"p{number}") for number in range(10)]
+    world.send(app_id, people)
+    with _noted(world.engine) as asked:
+        gone = world.send(app_id, people[:1])
+    written = [statement for statement, _ in asked if statement.startswith(("UPDATE users", "UPDATE app_users"))]
+    assert load(gone.actions) == {"deactivate": 9}
+    assert len(written) == 2
+    assert not [statement for statement in written for name in ("profile", "_key", "search_", "external_id") if name in statement]
+
+
+def test_a_new_profile_is_written_with_every_key_that_follows_from_it(world: World) -> None:
+    app_id = world.app("HR", calm())
+    world.send(app_id, [person("p")])
+    user_id = world.user_of(app_id, "p").id
+    world.send(app_id, [person("p", email="Q@example.com", firstName="Ulla", lastName="Berg", department="Sales")])
+    with reading(world.engine) as session:
+        row = session.get_one(tables.User, user_id)
+    keys = (row.login_key, row.email_key, row.search_first_name, row.search_last_name, row.search_department)
+    assert keys == ("q@example.com", "q@example.com", "ulla", "berg", "sales")
+    assert load(row.profile)["firstName"] == "Ulla"
+
+
+def test_a_batch_of_a_plan_that_the_database_does_not_know_yet_reads_no_more_than_its_own_rows(world: World) -> None:
+    if world.engine.dialect.name == "sqlite":
+        pytest.skip("SQLite plans by the indexes alone")
+    run_id, many, batch = world.begin(world.app("HR")), 20_000, 500
+    with writing(world.engine) as session:
+        plan = [
+            (run_id, seq, f"E{seq}", seq, "UNMATCHED", "create", *[None] * 6, "auto_confirm_new", *[None] * 3, "{}", None)
+            for seq in range(1, many)
+        ]
+        store.add_changes(session, plan)
+        with _noted(world.engine) as asked:
+            rows = store.changes(session, run_id, 700, batch)
+        found = session.connection().exec_driver_sql(f"EXPLAIN (ANALYZE, FORMAT JSON) {asked[0][0]}", asked[0][1]).scalar_one()
+    assert [row.seq for row in rows] == list(range(701, 701 + batch))
+    assert max(_rows_of(found[0]["Plan"])) <= batch
+
+
+def test_the_next_rows_of_a_plan_come_also_where_the_first_ones_are_gone(world: World) -> None:
+    run_id = world.begin(world.app("HR"))
+    with writing(world.engine) as session:
+        plan = [
+            (run_id, seq, f"E{seq}", seq, "UNMATCHED", "create", *[None] * 6, "auto_confirm_new", *[None] * 3, "{}", None)
+            for seq in range(90, 100)
+        ]
+        store.add_changes(session, plan)
+    with reading(world.engine) as session:
+        assert [row.seq for row in store.changes(session, run_id, 0, 4)] == [90, 91, 92, 93]
+        assert [row.seq for row in store.changes(session, run_id, 97, 4)] == [98, 99]
+        assert store.changes(session, run_id, 99, 4) == []
+
+
+def _rows_of(node: dict[str, Any]) -> Iterator[float]:
+    """How many rows each step of a plan gave."""
+    yield node["Actual Rows"]
+    for part in node.get("Plans", ()):
+        yield from _rows_of(part)
+
+
+@contextmanager
+def _noted(engine: Engine) -> Iterator[list[tuple[str, Any]]]:
+    """Statements with their values."""
+    asked = list[tuple[str, Any]]()
+
+    def note(_connection: Any, _cursor: Any, statement: str, parameters: Any, *_: Any) -> None:
+        asked.append((statement, parameters))
+
+    event.listen(engine, "before_cursor_execute", note)
+    try:
+        yield asked
+    finally:
+        event.remove(engine, "before_cursor_execute", note)
 
 
 @contextmanager

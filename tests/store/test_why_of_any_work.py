@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from contextlib import suppress
 
+import pytest
 from hypothesis import HealthCheck, Phase, given, settings
 from hypothesis import strategies as st
 from sqlalchemy import Engine, select
@@ -12,13 +13,13 @@ from sqlmodel import col
 from mastering import assignments, users, why
 from mastering.clock import now
 from mastering.errors import MasteringError
-from mastering.review import Verdict
-from mastering.rules.policy import ImportPolicy
+from mastering.review import Item, Verdict, decide
+from mastering.rules.policy import Confirmation, ImportPolicy
 from mastering.store import tables
 from mastering.store.documents import load
 from mastering.store.engine import reading
 from tests.store.test_serializable import ALL_BY_EMAIL, PEOPLE, POLICIES, STEPS, Org, Step, record
-from tests.walks.imports_world import ADMIN, empty
+from tests.walks.imports_world import ADMIN, World, calm, empty, master, person
 
 
 def people_of(engine: Engine) -> list[str]:
@@ -90,3 +91,25 @@ def test_an_account_that_a_reviewer_gave_to_another_leaves_nothing_to_ask_the_ru
     told = why.explain(org.engine, ann, event_id=taken.id)
     assert (told.judged, told.agrees, told.alternatives, told.candidates) == (None, True, (), ())
     check_every_event(org)
+
+
+@pytest.mark.parametrize("first", ["HR", "AD"])
+def test_two_decisions_of_a_reviewer_about_one_person_in_one_request_are_explained_one_by_one(database: Engine, first: str) -> None:
+    empty(database)
+    world = World(database)
+    cautious = calm(confirmation=Confirmation(), mastering=master(suspended=True))
+    apps = {label: world.app(label, cautious) for label in ("HR", "AD")}
+    eve = world.by_hand("eve")
+    world.act(eve.id, "suspend")
+    for app_id in apps.values():
+        world.send(app_id, [person("E1", email="eve@example.com", title=app_id)])
+    order = [first, *({"HR", "AD"} - {first})]
+    items = [Item(world.account(apps[label], "E1").id, Verdict.LINK, eve.id) for label in order]
+    assert [result.error for result in decide(database, ADMIN, now(), items)] == [None, None]
+    links = [event for event in world.events(eve.id) if event.type == "account.link"]
+    assert [event.at for event in links] == [links[0].at] * 2
+    for event, label in zip(links, order, strict=True):
+        told = why.explain(database, eve.id, event_id=event.id)
+        assert (told.agrees, [voice.link.app_id for voice in told.voices if voice.spoke]) == (True, [apps[label]])
+    for event in world.events(eve.id):
+        assert why.explain(database, eve.id, event_id=event.id).agrees, event.type
