@@ -68,7 +68,9 @@ def overwriting(session: Session, app_ids: Collection[str], position: int) -> li
 
 
 def _told_until(session: Session, run_id: str, position: int) -> Iterator[str]:
-    """The accounts of which a run has told up to a position."""
+    """The accounts of which a run has told up to a position; none where it was only planned after that."""
+    if (session.get_one(tables.ImportRun, run_id).planned_as_of or 0) >= position:
+        return
     event = tables.HistoryEvent
     query = select(col(event.body)).where(col(event.run_id) == run_id, col(event.position) <= position)
     for body in session.execute(query, execution_options={"yield_per": _PAGE}).scalars():

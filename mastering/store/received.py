@@ -81,8 +81,8 @@ def _places(session: Session, table: Any, where: ColumnElement[bool], limit: int
 
 
 def keeps(session: Session, run_id: str) -> bool:
-    """Whether anything is kept of what a run received."""
-    return any(session.execute(select(1).where(col(table.run_id) == run_id).limit(1)).first() for table in _TABLES)
+    """Whether what a run received is kept; the first piece is the first to be forgotten."""
+    return any(session.execute(select(1).where(col(table.run_id) == run_id, col(table.seq) == 0)).first() for table in _TABLES)
 
 
 def piece(session: Session, place: Place) -> Piece | None:
