@@ -34,6 +34,7 @@ _SETTINGS: Mapping[str, str] = {
     "max_connections": "200",
     "max_wal_size": "2GB",
     "deadlock_timeout": "200ms",
+    "autovacuum": "off",  # what a plan looks like depends on what was done, not on who came by in between
 }
 _NAMES = count(1)
 

@@ -13,7 +13,7 @@ from mastering.cli import show
 from mastering.cli.client import Client, decode, segment
 from mastering.cli.common import DATA_DIR, SERVER, DataDir, Server, Token, connect
 from mastering.cli.exits import Exit, Stop
-from mastering.cli.terminal import console, grid, plain, tell, words
+from mastering.cli.terminal import console, counted, grid, plain, tell, words
 from mastering.cli.wire import App, Erasure, Event, Masters, Run, User, Waiting
 from mastering.rules.lifecycle import OKTA_STATUS, Status
 
@@ -66,7 +66,7 @@ def history(
         events = list(islice(client.pages(f"/users/{segment(user)}/history", Event, {"limit": str(min(limit, 1000))}), limit))
     console().print(show.history(events, labels))
     if events[-1].seq > 1:
-        tell(f"The {events[-1].seq - 1:,} events before these are shown with --limit")
+        tell(f"{counted(events[-1].seq - 1, 'event')} before these can be shown with --limit")
 
 
 def erase(
@@ -83,7 +83,7 @@ def erase(
     with connect(server, token, data_dir) as client:
         answer = client.ask("POST", f"/users/{segment(user)}/erasure", json={"reason": reason})
     done = decode(answer, Erasure)
-    tell(f"Erased {done.user_id}: the values of {done.events:,} events, and {done.rows:,} rows of plans and reports")
+    tell(f"Erased {done.user_id}: the values of {counted(done.events, 'event')}, and {counted(done.rows, 'row')} of plans and reports")
     if not done.from_disk:
         tell("The database's log could not be emptied, as somebody is reading: stop the server once, and start it again")
 

@@ -15,7 +15,7 @@ import typer
 
 from mastering.cli.common import DATA_DIR, SERVER, DataDir, Server, Token, connect
 from mastering.cli.exits import Exit, Stop
-from mastering.cli.terminal import console, grid, tell, words
+from mastering.cli.terminal import console, counted, grid, tell, words
 from mastering.cli.tokens import DatabaseUrl
 from mastering.cli.tokens import DataDir as DatabaseDir
 from mastering.cli.wire import Checkpoint
@@ -40,7 +40,7 @@ def verify(
 
     with opened(database_url, data_dir) as database:
         report = database.verify(checkpoint or [])
-    told = f"{report.events:,} events in {report.chains:,} chains, {report.checkpoints:,} checkpoints"
+    told = f"{counted(report.events, 'event')} in {counted(report.chains, 'chain')}, {counted(report.checkpoints, 'checkpoint')}"
     if report.whole:
         console().print(words(words("The history is whole", style="green"), f": {told}"), soft_wrap=True)
         return
@@ -50,7 +50,7 @@ def verify(
         table.add_row(words(fault.subject or "–"), words(fault.seq if fault.seq is not None else "–"), words(by), words(fault.fault))
     console().print(table)
     more = f", of which the first {len(report.faults)} are shown" if report.found > len(report.faults) else ""
-    raise Stop(Exit.FAILED, f"The history is not whole: {report.found:,} faults{more}; {told} were looked at")
+    raise Stop(Exit.FAILED, f"The history is not whole: {counted(report.found, 'fault')}{more}; {told} were looked at")
 
 
 def checkpoint(
@@ -66,7 +66,7 @@ def checkpoint(
             number = client.post("/history/checkpoints", Checkpoint).statement.number
         found = client.get(f"/history/checkpoints/{number}", Checkpoint).statement
         write(save, client.stream(f"/history/checkpoints/{number}/export"))
-    tell(f"Checkpoint {found.number} of {found.at} over {found.chains:,} chains is in {save}; its root is {found.root}")
+    tell(f"Checkpoint {found.number} of {found.at} over {counted(found.chains, 'chain')} is in {save}; its root is {found.root}")
     tell(f"Its signature can be checked with the public key {found.key}")
 
 

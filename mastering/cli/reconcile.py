@@ -14,7 +14,7 @@ from mastering.cli.common import DATA_DIR, SERVER, DataDir, Server, Token, conne
 from mastering.cli.exits import Exit
 from mastering.cli.follow import follow, read_run
 from mastering.cli.imports import report
-from mastering.cli.terminal import console, tell, words
+from mastering.cli.terminal import console, counted, tell, words
 from mastering.cli.wire import App, Difference, Reconciliation
 
 _ENDED = frozenset({"COMPLETED", "FAILED"})
@@ -61,7 +61,7 @@ def _follow(client: Client, found: Reconciliation) -> Reconciliation:
             time.sleep(pause)
             pause = min(pause * 1.5, _LAST_LOOK)
             found = client.get(f"/reconciliations/{found.id}", Reconciliation)
-            shown.update(words(f"{found.status}: {found.checked.users:,} users"))
+            shown.update(words(f"{found.status}: {counted(found.checked.users, 'user')}"))
     return found
 
 

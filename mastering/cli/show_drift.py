@@ -8,7 +8,7 @@ from rich.console import Group
 from rich.text import Text
 
 from mastering.cli.show import attribute_text, held_text, move_text
-from mastering.cli.terminal import grid, lines, words
+from mastering.cli.terminal import counted, grid, lines, words
 from mastering.cli.wire import Attribute, Difference, Reconciliation
 
 TITLES = {
@@ -68,11 +68,12 @@ def _why(row: Difference) -> Text:
 def summary(found: Reconciliation) -> Group:
     """What was looked at, and what came of it."""
     seconds = f", {found.duration_ms / 1000:.1f} s" if found.duration_ms is not None else ""
+    looked = found.checked
     head = words(
         f"reconciliation {found.id}: ",
         words(found.status, style="bold red" if found.status == "FAILED" else "green"),
-        f"  ({found.checked.users:,} users, {found.checked.accounts:,} accounts, {found.checked.events:,} events{seconds})",
+        f"  ({counted(looked.users, 'user')}, {counted(looked.accounts, 'account')}, {counted(looked.events, 'event')}{seconds})",
     )
     total = sum(found.differences.values())
-    told = words(f"{total:,} differences: {found.repairable:,} repairable, {found.respected:,} as an admin or an option wants it")
+    told = words(f"{counted(total, 'difference')}: {found.repairable:,} repairable, {found.respected:,} as an admin or an option wants it")
     return Group(head, words(found.error, style="red") if found.error else told)

@@ -49,6 +49,11 @@ def _printable(character: str) -> str:
     return character.encode("unicode_escape").decode("ascii")
 
 
+def counted(number: int, noun: str) -> str:
+    """So many of something: `1 event`, `2,000 events`."""
+    return f"{number:,} {noun}" if number == 1 else f"{number:,} {noun}s"
+
+
 def words(*parts: object, style: str = "") -> Text:
     """Parts as one text: a `Text` as it is, anything else made plain."""
     text = Text(style=style)

@@ -257,7 +257,7 @@ def _result(each: Alternative, told: Why | None) -> Text:
     stays = words("status stays ", show.status_text(told.status_before)) if told is not None and told.status_before else words()
     because = words(f" ({show.REASONS.get(each.reason, each.reason)})" if each.reason else "", style="dim")
     if told is not None and each.action in {"none", "link"} and any(event.attributes for event in told.step) and not each.attributes:
-        what = what or "not this app's profile"
+        what = what or "its profile is not taken over"
     return words(what, ", " if what and stays else "", stays, because) if what or stays else words("nothing", because)
 
 

@@ -238,7 +238,7 @@ def test_history_tells_when_who_what_and_why(server: Server, run: Run, tmp_path:
     assert f"by {app} (imp" in told
     assert "department: Sales → Finance" in told
     assert "rule auto_confirm_new" in told
-    assert "before these are shown with --limit" in run("history", "tina@example.com", "--limit", 1).err
+    assert "before these can be shown with --limit" in run("history", "tina@example.com", "--limit", 1).err
 
 
 def test_who_waits_is_listed_with_everybody_it_could_be(server: Server, run: Run, tmp_path: Path) -> None:
@@ -417,7 +417,7 @@ def test_a_reconciliation_ends_with_3_where_somebody_should_look_and_says_why(se
     assert "status_drift (1)" in ended.out
     assert "rita@example.com" in ended.out
     assert "Suspended → Deactivated" in ended.out
-    assert "1 differences: 1 repairable, 0 as an admin or an option wants it" in ended.out
+    assert "1 difference: 1 repairable, 0 as an admin or an option wants it" in ended.out
     server.http.put("/users/rita@example.com/hold", json={"reason": "legal hold"}).raise_for_status()
     held = run("reconcile", "--app", app)
     assert held.code == 0
