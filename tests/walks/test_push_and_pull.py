@@ -61,6 +61,17 @@ def test_what_was_pushed_is_unchanged_when_it_is_imported(world: PushWorld, keep
         assert len(server.calls) == calls
 
 
+def test_who_was_pushed_and_is_not_in_a_snapshot_is_missing(world: PushWorld, server: ScimServer) -> None:
+    """No line has brought them yet, so that there is nothing but their absence to know them by."""
+    app = world.target(server)
+    for name in ("ann", "bob", "cid"):
+        world.assign(app, world.by_hand(name).id)
+    world.deliver()
+    without_bob = [record for record in pulled(server) if record["profile"]["userName"] != "bob@example.com"]
+    assert len(without_bob) == 2
+    assert world.situations(world.send(app, without_bob)) == {"UNCHANGED": 2, "WENT_MISSING": 1}
+
+
 def test_a_master_that_is_pushed_to_is_not_sent_its_own_values_back(world: PushWorld, server: ScimServer) -> None:
     hr = world.target(server, label="HR")
     world.set_policy(hr, calm())
