@@ -11,10 +11,12 @@ from sqlalchemy import Engine
 from mastering import assignments, users
 from mastering.clock import now
 from mastering.connectors.scimuser import read_user
+from mastering.imports.puller import Puller
+from mastering.reconcile import passes
 from mastering.rules.mapping import MappingRule
 from mastering.rules.policy import WhenDeactivated
-from mastering.store import tables
-from mastering.store.engine import writing
+from mastering.store import reconciliations, tables
+from mastering.store.engine import reading, writing
 from tests.scim_peer import ScimServer, scim_server
 from tests.walks.imports_world import ADMIN, calm, empty, master, person
 from tests.walks.push_world import PushWorld, push_world
@@ -156,3 +158,30 @@ def with_rank(world: PushWorld, app_id: str) -> None:
         row = session.get_one(tables.App, app_id)
         row.rank = 1
         session.add(row)
+
+
+def test_what_an_app_says_otherwise_is_not_held_against_it_while_it_is_still_to_be_told(world: PushWorld, server: ScimServer) -> None:
+    app = world.target(server)
+    ann, bob = world.by_hand("ann"), world.by_hand("bob")
+    for each in (ann, bob):
+        world.assign(app, each.id)
+    world.deliver()
+    world.moment()
+    for name in ("ann", "bob"):
+        server.named(f"{name}@example.com")["name"] = {"givenName": "Otherwise", "familyName": "Doe"}
+    users.update(world.engine, ADMIN, now(), ann.id, {"lastName": "Andersson"}, replace=False)
+    assert causes(world, app) == {"ann@example.com": "not_told_yet", "bob@example.com": "app_says_otherwise"}
+    world.deliver()
+    world.moment()
+    assert causes(world, app) == {"bob@example.com": "app_says_otherwise"}
+
+
+def causes(world: PushWorld, app: str) -> dict[str | None, str]:
+    """Why a reconciliation that reads the app thinks that each account differs there."""
+    puller = Puller(world.engine, world.peers)
+    row = passes.start(world.engine, ADMIN, now(), app_id=app, read_apps=True)
+    world.work()
+    while puller.turn():
+        world.work()
+    with reading(world.engine) as session:
+        return {each.login: each.cause for each in reconciliations.difference_page(session, row.id, 0, 100) if each.app_id == app}
