@@ -21,15 +21,17 @@ from datetime import datetime
 from sqlmodel import Session
 
 from mastering.ledger import Ledger, Why
+from mastering.rules.change import Change, Prepared, Terms, prepare_again
 from mastering.rules.claims import Claims, Lost
 from mastering.rules.decision import Rule, Situation
 from mastering.rules.hooked import stands_by_hook
 from mastering.rules.matching import Crowd, Match, correlate, keys_of_user, way_to_login, way_to_user, ways_of
 from mastering.rules.people import Account, User
-from mastering.rules.plan import Change, Found, Prepared, Terms, give_up, plan_unlinked, prepare_again, stake
 from mastering.rules.policy import Confirmation, Matching
 from mastering.rules.record import Mode
+from mastering.rules.stakes import give_up, stake
 from mastering.rules.text import fold_login
+from mastering.rules.unlinked import Found, plan_unlinked
 from mastering.store import catalog, people, tables, waiting
 from mastering.store import imports as store
 from mastering.store.looks import looked

@@ -20,11 +20,12 @@ from mastering.errors import Invalid, MasteringError, NotFound, WrongState
 from mastering.imports.applying import why_of
 from mastering.ledger import Actor, Ledger, Why
 from mastering.rematch import Ripple, rematch
+from mastering.rules.change import Prepared, Terms, prepare_again
 from mastering.rules.lifecycle import Trigger
 from mastering.rules.people import Account, User
-from mastering.rules.plan import Prepared, Terms, plan_review, prepare_again
 from mastering.rules.record import AccountState, Mode
 from mastering.rules.text import fold_login
+from mastering.rules.unlinked import plan_review
 from mastering.store import people, tables
 from mastering.store import users as user_store
 from mastering.store.engine import reading

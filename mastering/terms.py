@@ -8,9 +8,9 @@ from sqlmodel import Session
 
 from mastering.clock import wire
 from mastering.remaster import load_sources
+from mastering.rules.change import Terms
 from mastering.rules.expressions import compile_expression
 from mastering.rules.mapping import compile_mapping, compile_username
-from mastering.rules.plan import Terms
 from mastering.rules.policy import ImportPolicy
 from mastering.rules.record import Mode
 from mastering.store import catalog, tables

@@ -14,12 +14,12 @@ from sqlalchemy import Engine
 from sqlmodel import Session
 
 from mastering.errors import NotFound
+from mastering.rules.change import PLACE_TAKEN, Prepared, Terms, prepare_again
 from mastering.rules.claims import Lost
 from mastering.rules.decision import Situation
 from mastering.rules.matching import Keys, Kind, correlate, keys_of_user, way_to_login, way_to_user
 from mastering.rules.neighbours import Alternative, Flip, Knob
 from mastering.rules.people import Account, User
-from mastering.rules.plan import PLACE_TAKEN, Prepared, Terms, prepare_again
 from mastering.rules.policy import Matching
 from mastering.rules.ranking import Link
 from mastering.rules.record import AccountState, Mode

@@ -18,27 +18,17 @@ from typing import Any
 
 from mastering.imports.repairing import is_repair, repaired
 from mastering.ledger import Ledger
+from mastering.rules.change import Change, Prepared, Terms, prepare
 from mastering.rules.claims import Lost
 from mastering.rules.decision import Action, Situation
 from mastering.rules.hooked import link_of, overlaid, plan_kept, word_kept
+from mastering.rules.linked import plan_absence, plan_linked, still
 from mastering.rules.matching import Crowd, Match, correlate
 from mastering.rules.people import Account
-from mastering.rules.plan import (
-    Change,
-    Found,
-    Prepared,
-    Terms,
-    give_up,
-    plan_absence,
-    plan_linked,
-    plan_unknown,
-    plan_withdrawal,
-    prepare,
-    put_off,
-    still,
-)
 from mastering.rules.record import AccountState, Record
+from mastering.rules.stakes import give_up
 from mastering.rules.text import fold_login
+from mastering.rules.unlinked import Found, plan_unknown, plan_withdrawal, put_off
 from mastering.store import imports as store
 from mastering.store import people, tables
 from mastering.store.documents import dump, load

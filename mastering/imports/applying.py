@@ -18,12 +18,12 @@ from mastering.imports.rows import change_of
 from mastering.imports.undoing import UNDO, apply_undo, load_undone
 from mastering.ledger import Ledger, Why
 from mastering.rematch import ways_to
+from mastering.rules.change import Change, Terms
 from mastering.rules.decision import Action
 from mastering.rules.hooked import hook_facts
 from mastering.rules.lifecycle import Trigger
 from mastering.rules.matching import ways_of
 from mastering.rules.people import WITHDRAWN, Account, User
-from mastering.rules.plan import Change, Terms
 from mastering.rules.record import AccountState
 from mastering.rules.undo import was_of
 from mastering.store import befores, bulk, tables

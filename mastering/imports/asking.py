@@ -14,11 +14,11 @@ from dataclasses import dataclass
 from sqlmodel import Session
 
 from mastering.imports.lease import Lease
+from mastering.rules.change import Change, Prepared, Terms
 from mastering.rules.claims import Lost
 from mastering.rules.hook import HookTerms, HookWord, Outcome, failure
 from mastering.rules.hooked import Heard, hear
 from mastering.rules.people import Account
-from mastering.rules.plan import Change, Prepared, Terms
 from mastering.store import hooks as store
 from mastering.store import people
 from mastering.store.engine import writing

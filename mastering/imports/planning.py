@@ -19,35 +19,20 @@ from mastering.errors import WrongState
 from mastering.imports.asking import Asking, Question
 from mastering.imports.reading import Path, Survey, records, survey
 from mastering.imports.rows import PlanWriter
+from mastering.rules.change import PLACE_TAKEN, Change, Prepared, Terms, prepare, prepare_again
 from mastering.rules.claims import Claims
 from mastering.rules.decision import Action, Situation
 from mastering.rules.hook import HookTerms
 from mastering.rules.hooked import is_asked_about, link_of, plan_heard
 from mastering.rules.lifecycle import Status
+from mastering.rules.linked import invalid, plan_absence, plan_leaver, plan_linked, plan_return
 from mastering.rules.matching import Crowd, Keys, correlate
 from mastering.rules.people import Account, User
-from mastering.rules.plan import (
-    PLACE_TAKEN,
-    Change,
-    Found,
-    Prepared,
-    Terms,
-    invalid,
-    new_login,
-    plan_absence,
-    plan_leaver,
-    plan_linked,
-    plan_return,
-    plan_unknown,
-    plan_unlinked,
-    plan_withdrawal,
-    prepare,
-    prepare_again,
-    stake,
-)
 from mastering.rules.record import AccountState, Mode, Record, Unusable
 from mastering.rules.safeguard import Tally, Verdict, check
+from mastering.rules.stakes import new_login, stake
 from mastering.rules.text import fold_login
+from mastering.rules.unlinked import Found, plan_unknown, plan_unlinked, plan_withdrawal
 from mastering.store import imports as store
 from mastering.store import people, tables
 from mastering.store.heads import Head, known_accounts

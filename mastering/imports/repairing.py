@@ -12,8 +12,8 @@ from sqlmodel import Session
 
 from mastering.imports.planning import Planner
 from mastering.reconcile.comparing import pasts_of
+from mastering.rules.change import Change, Terms
 from mastering.rules.people import Account, User
-from mastering.rules.plan import Change, Terms
 from mastering.rules.reconciliation import Past, repair
 from mastering.store import people, reconciliations
 

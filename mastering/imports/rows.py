@@ -10,10 +10,11 @@ from hashlib import sha256
 from typing import Any
 
 from mastering.imports.lease import Lease
+from mastering.rules.change import Change
 from mastering.rules.claims import Lost
 from mastering.rules.decision import Action, Decision, Rule, Situation
 from mastering.rules.lifecycle import Status, Trigger
-from mastering.rules.plan import Change, give_up
+from mastering.rules.stakes import give_up
 from mastering.store import imports as store
 from mastering.store.bulk import Row
 from mastering.store.documents import canonical, dump, load

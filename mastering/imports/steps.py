@@ -31,7 +31,7 @@ from mastering.imports.runs import starter
 from mastering.imports.undoing import UNDO, UndoPlanner
 from mastering.ledger import Actor, Ledger
 from mastering.rematch import rematch_after
-from mastering.rules.plan import Terms
+from mastering.rules.change import Terms
 from mastering.rules.record import Mode
 from mastering.rules.runs import RunStatus, RunTrigger, next_run_status
 from mastering.rules.safeguard import HeldFor, Share, Verdict

@@ -23,8 +23,8 @@ from mastering.imports import runs
 from mastering.imports.planning import Planned, Planner
 from mastering.imports.reading import Survey
 from mastering.ledger import Actor, Ledger, Why
+from mastering.rules.change import Change
 from mastering.rules.people import Account, User
-from mastering.rules.plan import Change
 from mastering.rules.record import Mode
 from mastering.rules.runs import RunStatus
 from mastering.rules.undo import Undoing, gone, plan_undo, plan_undo_waiting, restore_account

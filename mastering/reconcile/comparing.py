@@ -19,17 +19,19 @@ from mastering.clock import wire
 from mastering.proof import Broken, verify_chain
 from mastering.remaster import load_sources
 from mastering.rules import reconciliation as rules
+from mastering.rules.change import Change, Prepared, Terms, prepare_again
 from mastering.rules.claims import Claims
 from mastering.rules.decision import Action
 from mastering.rules.matching import Crowd, correlate
 from mastering.rules.people import Account, User
-from mastering.rules.plan import Change, Found, Prepared, Terms, plan_unlinked, prepare_again, stake
 from mastering.rules.policy import ImportPolicy
 from mastering.rules.profile import Sources
 from mastering.rules.reconciliation import IN_WORDS, Cause, Difference, Kind, Past, Seen
 from mastering.rules.record import Mode
+from mastering.rules.stakes import stake
 from mastering.rules.tasks import TaskStatus
 from mastering.rules.text import fold_login
+from mastering.rules.unlinked import Found, plan_unlinked
 from mastering.store import catalog, outbound, people, schedules, tables
 from mastering.store import imports as import_store
 from mastering.store import reconciliations as store

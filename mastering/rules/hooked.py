@@ -17,6 +17,7 @@ from collections.abc import Mapping
 from dataclasses import replace
 from typing import Any, NamedTuple
 
+from mastering.rules.change import Change, Prepared, Terms, prepare
 from mastering.rules.claims import Lost
 from mastering.rules.decision import Action, Decision, Rule, Situation
 from mastering.rules.expressions import Value
@@ -24,10 +25,10 @@ from mastering.rules.hook import HookTerms, HookWord, OnFailure, Outcome, failur
 from mastering.rules.mapping import normalise
 from mastering.rules.matching import Kind, Match, keys_of_record
 from mastering.rules.people import Account
-from mastering.rules.plan import Change, Found, Prepared, Terms, plan_unlinked, prepare
 from mastering.rules.policy import Confirmation
 from mastering.rules.record import Unusable
 from mastering.rules.schema import faults
+from mastering.rules.unlinked import Found, plan_unlinked
 
 HOOK_FAILED = "hook_failed"
 """Why a record waits whose hook failed."""

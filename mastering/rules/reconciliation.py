@@ -26,12 +26,12 @@ from enum import StrEnum
 from typing import Any
 
 from mastering.errors import WrongState
+from mastering.rules.change import Change, Terms
 from mastering.rules.decision import FULL_POWERS, Action, Decision, Facts, Reason, Rule, Situation, decide
 from mastering.rules.disagreement import ask_again
 from mastering.rules.expressions import Value
 from mastering.rules.lifecycle import Status, Trigger, build_machine, compile_moves
 from mastering.rules.people import Account, User
-from mastering.rules.plan import Change, Terms
 from mastering.rules.policy import ImportPolicy
 from mastering.rules.profile import Sources, mastered, supplied
 from mastering.rules.ranking import authority

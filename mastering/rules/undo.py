@@ -14,11 +14,11 @@ from collections.abc import Collection, Mapping
 from dataclasses import dataclass
 from typing import Any
 
+from mastering.rules.change import Change, Effect
 from mastering.rules.decision import Action, Decision, Rule, Situation
 from mastering.rules.expressions import Value
 from mastering.rules.lifecycle import Status, Trigger, way_back
 from mastering.rules.people import Account, User
-from mastering.rules.plan import Change, Effect
 from mastering.rules.record import AccountState
 
 Was = Mapping[str, Any]

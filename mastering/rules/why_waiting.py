@@ -2,7 +2,7 @@
 
 The case of a waiting record is the record's keys, the people they lead to, and what stands in the way: somebody's active account of the
 same app, a login that somebody else has, another record that claims the same. The neighbours flip an option of matching or confirmation,
-clear one obstacle away, or take one candidate out; the rules judge each of them as a run would (`rules.plan.plan_unlinked`).
+clear one obstacle away, or take one candidate out; the rules judge each of them as a run would (`rules.unlinked.plan_unlinked`).
 
 =====  ====================================================
 near   what is flipped
@@ -20,12 +20,12 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
 from typing import NamedTuple
 
+from mastering.rules.change import PLACE_TAKEN
 from mastering.rules.claims import Lost
 from mastering.rules.decision import FULL_POWERS, NO_POWERS, Action, Facts, Situation, Word, assess, decide
 from mastering.rules.lifecycle import Status, Trigger
 from mastering.rules.matching import Keys, Kind, correlate
 from mastering.rules.neighbours import Alternative, Flip, Knob, nearest
-from mastering.rules.plan import PLACE_TAKEN
 from mastering.rules.policy import ImportPolicy, Matching
 from mastering.rules.ranking import Link, authority
 from mastering.rules.record import AccountState

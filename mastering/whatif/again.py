@@ -29,9 +29,9 @@ from mastering.imports.rows import PlanWriter, change_of, effect_of
 from mastering.imports.spool import unpack
 from mastering.imports.steps import verdict_document
 from mastering.imports.undoing import UNDO
+from mastering.rules.change import Change
 from mastering.rules.decision import Action, Situation
 from mastering.rules.hook import HookTerms, HookWord, OnFailure, Outcome, failure
-from mastering.rules.plan import Change
 from mastering.rules.policy import ImportPolicy
 from mastering.rules.record import Mode
 from mastering.rules.runs import RunStatus

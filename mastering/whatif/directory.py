@@ -19,8 +19,8 @@ from typing import Any
 from sqlmodel import Session
 
 from mastering.replay import after as after_event
+from mastering.rules.change import PLACE_TAKEN
 from mastering.rules.people import Account, User
-from mastering.rules.plan import PLACE_TAKEN
 from mastering.rules.record import AccountState
 from mastering.store import bulk, catalog, history, people, tables
 from mastering.store import past as store

@@ -20,10 +20,10 @@ from sqlmodel import Session
 
 from mastering.cases import WILLING, links_after, replayed
 from mastering.imports.rows import change_of
+from mastering.rules.change import Change
 from mastering.rules.decision import Action, Situation
 from mastering.rules.lifecycle import Status
 from mastering.rules.people import User
-from mastering.rules.plan import Change
 from mastering.rules.policy import ImportPolicy, OrgSafeguard
 from mastering.rules.record import AccountState
 from mastering.rules.safeguard import Share

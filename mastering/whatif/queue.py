@@ -14,13 +14,15 @@ from datetime import datetime
 from sqlmodel import Session
 
 from mastering.rematch import moves, place_of
+from mastering.rules.change import Change, Prepared, Terms, prepare_again
 from mastering.rules.claims import Claims
 from mastering.rules.decision import Action
 from mastering.rules.matching import Crowd, Keys, correlate, keys_of_user
 from mastering.rules.people import Account, User
-from mastering.rules.plan import Change, Found, Prepared, Terms, give_up, plan_unlinked, prepare_again, stake
 from mastering.rules.policy import Confirmation, Matching
+from mastering.rules.stakes import give_up, stake
 from mastering.rules.text import fold_login
+from mastering.rules.unlinked import Found, plan_unlinked
 from mastering.store import imports as store
 from mastering.store import people, waiting
 from mastering.whatif.population import Population, profiles_after

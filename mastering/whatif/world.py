@@ -12,8 +12,8 @@ from mastering.catalog.mappings import Edit, merged
 from mastering.catalog.policies import refuse
 from mastering.clock import wire
 from mastering.errors import Invalid, NotFound
+from mastering.rules.change import Terms
 from mastering.rules.mapping import Direction, MappingRule, compile_mapping, compile_username
-from mastering.rules.plan import Terms
 from mastering.rules.policy import ImportPolicy, OrgSafeguard, org_faults
 from mastering.rules.profile import Source, Sources
 from mastering.rules.ranking import reordered

@@ -17,9 +17,9 @@ from typing import Any
 import pytest
 
 import mastering
+from mastering.rules.change import Change
 from mastering.rules.lifecycle import TRANSITIONS, WHO_MAY_FIRE, Actor, Status
 from mastering.rules.people import Account, Hold, User
-from mastering.rules.plan import Change
 from mastering.rules.record import AccountState
 from mastering.rules.undo import Undoing, plan_undo, plan_undo_waiting, restore_account, was_of
 from mastering.users import Act

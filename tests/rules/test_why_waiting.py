@@ -9,6 +9,7 @@ from functools import cache
 from itertools import product
 from typing import Any
 
+from mastering.rules.change import Prepared, Terms
 from mastering.rules.claims import Lost
 from mastering.rules.decision import Action, Situation
 from mastering.rules.lifecycle import Status, Trigger
@@ -16,12 +17,13 @@ from mastering.rules.mapping import compile_mapping, compile_username, default_r
 from mastering.rules.matching import Keys, Match, correlate
 from mastering.rules.neighbours import Knob
 from mastering.rules.people import Account, User
-from mastering.rules.plan import Found, Prepared, Terms, give_up, plan_unlinked
 from mastering.rules.policy import AttributePair, Confirmation, ImportPolicy, Mastering, Matching, OrgSafeguard, UsernameFormat
 from mastering.rules.profile import Source, Sources
 from mastering.rules.ranking import Link
 from mastering.rules.record import AccountState, Mode, Record
 from mastering.rules.schema import default_schema
+from mastering.rules.stakes import give_up
+from mastering.rules.unlinked import Found, plan_unlinked
 from mastering.rules.why_waiting import Arrival, Person, flipped, neighbours, place, ways_out
 
 BOTH = (True, False)
