@@ -1,9 +1,9 @@
 """The System Log, in Okta's shape: what history says, in the order it was written, without anybody's personal values (API.md, /logs).
 
 With `until` it is a bounded question that comes to an end. Without, in ascending order, it can be polled: every page has a next one, also
-an empty page, which begins behind all that was looked at: a filter that nothing fits is not asked about the same events again. Who follows by
-`after` is given everything behind it, however long ago that was. An event of ours that Okta knows has Okta's name; the others keep their own. `filter` is the language of `search`, over what
-`_FILTERED` lists.
+an empty page, which begins behind all that was looked at: a filter that nothing fits is not asked about the same events again. Who follows
+by `after` is given everything behind it, however long ago that was. An event of ours that Okta knows has Okta's name; the others keep their
+own. `filter` is the language of `search`, over what `_FILTERED` lists.
 """
 
 from __future__ import annotations

@@ -1,8 +1,8 @@
 """Erasing a person: the values go, the account of what happened stays (SPEC §13; docs/decisions/0053).
 
 Who is erased is deactivated, and is deleted in the same transaction, or was deleted before. Then every value of theirs that history,
-plans, reports and what past runs received hold is taken out. What remains are the events: when, which move, by whom and why; their chain verifies, since it commits to
-values by their salted hash alone; and a last event says who erased and when.
+plans, reports and what past runs received hold is taken out. What remains are the events: when, which move, by whom and why; their chain
+verifies, since it commits to values by their salted hash alone; and a last event says who erased and when.
 """
 
 from __future__ import annotations

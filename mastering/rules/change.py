@@ -146,6 +146,12 @@ def prepare_again(terms: Terms, account: Account) -> Prepared | Unusable:
     return prepare(terms, Record(0, account.external_id, True, account.profile, account.digest or b""), account.profile)
 
 
+def strip(effect: Effect, *names: str) -> None:
+    """Take these parts out of an effect, as far as they are there."""
+    for name in names:
+        effect.pop(name, None)  # type: ignore[misc]  # a typed dictionary is only asked by names written out
+
+
 def wait_for(change: Change, reason: str) -> None:
     """Have the row wait for a reviewer, and say for what (SPEC §6)."""
     situation = change.decision.situation

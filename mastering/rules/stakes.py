@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from dataclasses import replace
 
-from mastering.rules.change import Change, Prepared, wait_for
+from mastering.rules.change import Change, Prepared, strip, wait_for
 from mastering.rules.claims import Claims, Lost
 from mastering.rules.decision import (
     Action,
@@ -41,19 +41,17 @@ def give_up(change: Change, lost: Lost) -> Change:
     if change.decision.situation is Situation.AMBIGUOUS:
         return change
     if lost is Lost.several_returns or "create" in effect or "link" in effect or "wait" in effect:
-        for name in ("create", "link", "new", "old", "unheeded", "relink"):
-            effect.pop(name, None)  # type: ignore[misc]
+        strip(effect, "create", "link", "new", "old", "unheeded", "relink")
         if change.decision.situation in {Situation.EXACT, Situation.PARTIAL}:
             effect["facts"] = {**effect.get("facts", {}), "match": change.decision.situation.value}
         if lost is Lost.several_returns:
-            effect.pop("account", None)
+            strip(effect, "account")
             effect["digest"] = None
         change.candidates = change.candidates or ((change.user_id,) if change.user_id else ())
         change.decision = Decision(Situation.CONFLICT, Action.wait, Rule.needs_review, to=change.before)
         wait_for(change, lost.value)
         return change
-    effect.pop("new", None)
-    effect.pop("old", None)
+    strip(effect, "new", "old")
     effect["digest"] = None
     change.detail = f"login: {_LOST_LOGIN[lost]}"
     if change.decision.action is Action.update:

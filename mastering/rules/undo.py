@@ -14,7 +14,7 @@ from collections.abc import Collection, Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from mastering.rules.change import Change, Effect
+from mastering.rules.change import Change, Effect, strip
 from mastering.rules.decision import Action, Decision, Rule, Situation
 from mastering.rules.expressions import Value
 from mastering.rules.lifecycle import Status, Trigger, way_back
@@ -170,8 +170,7 @@ def _restored(undoing: Undoing, before: User | None, now: User, attributes: list
         effect["new"] = {name: before.profile[name] for name in attributes if name in before.profile}
         effect["old"] = {name: now.profile.get(name) for name in attributes if name in before.profile}
     if not effect.get("new"):
-        effect.pop("new", None)
-        effect.pop("old", None)
+        strip(effect, "new", "old")
     action = Action(trigger.value) if trigger is not None else Action.unlink if parting else Action.update
     first = next((account for account in now.links if account.id in set(accounts)), None)
     named = first or next((undoing.accounts[each] for each in accounts if each in undoing.accounts), None)

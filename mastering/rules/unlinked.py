@@ -9,7 +9,7 @@ from collections.abc import Mapping
 from dataclasses import replace
 from typing import Any, NamedTuple
 
-from mastering.rules.change import PLACE_TAKEN, Change, Effect, Prepared, Terms, wait_for
+from mastering.rules.change import PLACE_TAKEN, Change, Effect, Prepared, Terms, strip, wait_for
 from mastering.rules.claims import Lost
 from mastering.rules.consequences import facts_of, matches, note_facts, place_taken, unheeded, write_profile
 from mastering.rules.decision import (
@@ -134,8 +134,7 @@ def _decide_link(terms: Terms, change: Change, prepared: Prepared, user: User, s
 def put_off(change: Change) -> Change:
     """The row of an unlinked record that would be confirmed, and is not to be just now: it waits, and the next run matches it again (SPEC §5.8)."""
     effect = change.effect.copy()
-    for name in ("create", "link", "new", "old", "unheeded", "facts"):
-        effect.pop(name, None)  # type: ignore[misc]
+    strip(effect, "create", "link", "new", "old", "unheeded", "facts")
     situation = change.decision.situation
     waiting = replace(change, decision=Decision(situation, Action.wait, Rule.needs_review, to=change.before), effect=effect)
     wait_for(waiting, situation.value.lower())

@@ -270,14 +270,11 @@ def inbound_mapping(session: Session, app_id: str) -> MappingRow:
 
 
 def mappings(session: Session, source_id: str | None, target_id: str | None, after: str, limit: int) -> list[MappingRow]:
-    """The next mappings, ascending by id; of one source or to one target if those are given.
-
-    Each app has two, so every page looks at them by id: the index that would find those of the source is not in the order of the pages.
-    """
+    """The next mappings, ascending by id; of one source or to one target if those are given."""
     query = select(MappingRow).where(col(MappingRow.id) > after)
     for column, wanted in ((MappingRow.source_id, source_id), (MappingRow.target_id, target_id)):
         if wanted is not None:
-            query = query.where(func.coalesce(col(column), "") == wanted)
+            query = query.where(col(column) == wanted)
     return list(session.execute(query.order_by(col(MappingRow.id)).limit(limit)).scalars())
 
 

@@ -66,7 +66,10 @@ def last(session: Session) -> int:
 
 
 def page(session: Session, wanted: WantedEvents, shown: Shown, after: int | None, limit: int, *, newest_first: bool) -> list[HistoryEvent]:
-    """The next events. `after` is the position of the last one seen, or `start`."""
+    """The next events. `after` is the position of the last one seen, or `start`.
+
+    Along a subject's chain the position must not look like a key (`coalesce`): a database would walk everybody's events by it.
+    """
     subject = _only_subject(wanted.filter)
     position: Any = col(HistoryEvent.position)
     walked, place = (position, position) if subject is None else (col(HistoryEvent.seq), func.coalesce(position, 0))

@@ -13,6 +13,7 @@ from mastering.rules.people import Account
 from mastering.rules.runs import RunStatus
 from mastering.store import befores, bulk, history, tables
 from mastering.store.documents import load
+from mastering.store.imports import CHANGE_COLUMNS, ChangeRow
 from mastering.store.people import among, slices
 
 _PAGE = 5_000
@@ -135,3 +136,19 @@ def there(into: Session, ids: Collection[str]) -> set[str]:
     account = tables.AppUser
     query = select(col(account.id))
     return {row[0] for part in slices(ids) for row in into.execute(query.where(among(into, col(account.id), part)))}
+
+
+# -- plans beside each other ------------------------------------------------------------------------------------------
+
+
+def set_aside(into: Session, run_id: str, name: str) -> None:
+    """Keep a run's plan under another name, so that the run can be planned once more."""
+    into.connection().exec_driver_sql("UPDATE run_changes SET run_id = ? WHERE run_id = ?", (name, run_id))
+
+
+def by_record(into: Session, at_once: int) -> Iterator[ChangeRow]:
+    """The rows of all plans there are, those of one record together."""
+    into.connection().exec_driver_sql("CREATE INDEX IF NOT EXISTS ix_scratch_rows ON run_changes (external_id, line)")
+    row = tables.RunChange
+    query = select(*(getattr(row, name) for name in CHANGE_COLUMNS)).order_by(col(row.external_id), col(row.line), col(row.seq))
+    yield from into.execute(query, execution_options={"yield_per": at_once})

@@ -112,7 +112,11 @@ class MappingRow(SQLModel, table=True):
     """A profile mapping from an app to the directory, or back (SPEC §4)."""
 
     __tablename__: ClassVar[Any] = "mappings"
-    __table_args__ = (UniqueConstraint("source_id", "target_id"),)
+    __table_args__ = (
+        UniqueConstraint("source_id", "target_id"),
+        Index("ix_mappings_source", "source_id", "id"),
+        Index("ix_mappings_target", "target_id", "id"),
+    )
     id: str = Field(primary_key=True)
     source_id: str
     target_id: str

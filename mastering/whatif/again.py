@@ -16,8 +16,8 @@ from datetime import datetime, timedelta
 from itertools import groupby
 from typing import Any
 
-from sqlalchemy import Engine, select
-from sqlmodel import Session, col
+from sqlalchemy import Engine
+from sqlmodel import Session
 
 from mastering import then
 from mastering.errors import WrongState
@@ -25,7 +25,7 @@ from mastering.imports.lease import Lease
 from mastering.imports.lines import marks_of
 from mastering.imports.planning import Planned, Planner
 from mastering.imports.repairing import RECONCILIATION
-from mastering.imports.rows import PlanWriter, change_of, effect_of
+from mastering.imports.rows import ERASED, PlanWriter, change_of, effect_of
 from mastering.imports.spool import unpack
 from mastering.imports.steps import verdict_document
 from mastering.imports.undoing import UNDO
@@ -35,7 +35,7 @@ from mastering.rules.hook import HookTerms, HookWord, OnFailure, Outcome, failur
 from mastering.rules.policy import ImportPolicy
 from mastering.rules.record import Mode
 from mastering.rules.runs import RunStatus
-from mastering.store import bulk, catalog, received, tables
+from mastering.store import bulk, catalog, past, received, tables
 from mastering.store import hooks as hook_store
 from mastering.store import imports as store
 from mastering.store.documents import dump, load
@@ -50,8 +50,6 @@ _OWNER = "preview"
 _RECORDED, _BEFORE = "recorded", "before"
 """Whose rows are whose in the scratch database; those of the wished plan have the run's own id."""
 _FAILED = " failed: "
-_ERASED = "{}"
-"""The effect of a row that says nothing any more, as the person was erased."""
 _NOTHING = dump({"app": {}, "user": {}})
 _MOST_NAMES = 100
 UNDECIDED = "the facts of that moment are not all known any more, so that this row cannot be decided again"
@@ -102,7 +100,7 @@ class PlannedAgain:
             old = catalog.policy_from(run.policy or "{}")
         self.before = self._planned(old, self.hooks[0])
         with writing(self.engine) as into:
-            into.connection().exec_driver_sql("UPDATE run_changes SET run_id = ? WHERE run_id = ?", (_BEFORE, self.run_id))
+            past.set_aside(into, self.run_id, _BEFORE)
             _lay_wishes(into, self.wishes)
             if self.hooks[1] != self.hooks[0]:
                 hook_store.drop_calls(into, self.run_id)
@@ -112,14 +110,8 @@ class PlannedAgain:
         """Whatever would have come out otherwise, by external id."""
         found = list[Foreseen]()
         with reading(self.engine) as session:
-            connection = session.connection()
-            connection.exec_driver_sql("CREATE INDEX IF NOT EXISTS ix_scratch_rows ON run_changes (external_id, line)")
             run = session.get_one(tables.ImportRun, self.run_id)
-            columns = [getattr(tables.RunChange, name) for name in store.CHANGE_COLUMNS]
-            row = tables.RunChange
-            query = select(*columns).order_by(col(row.external_id), col(row.line), col(row.seq))
-            every = session.execute(query, execution_options={"yield_per": _AT_ONCE})
-            for _, same in groupby(every, key=lambda each: (each.external_id, each.line)):
+            for _, same in groupby(past.by_record(session, _AT_ONCE), key=lambda each: (each.external_id, each.line)):
                 rows = {each.run_id: each for each in same}
                 told = self._foreseen(run, rows.get(_RECORDED), rows.get(_BEFORE), rows.get(self.run_id))
                 if told is not None:
@@ -159,7 +151,7 @@ class PlannedAgain:
         while rows := store.changes(session, self.run_id, after, _AT_ONCE):
             self.beat()
             after = rows[-1].seq
-            told = [row for row in rows if row.effect != _ERASED]
+            told = [row for row in rows if row.effect != ERASED]
             store.add_changes(into, [(_RECORDED, *tuple(row)[1:]) for row in told])
             words = [(each.external_id, word) for each in map(change_of, told) if each.external_id and (word := _word(each)) is not None]
             asked = [(self.run_id, external_id, _NOTHING, False, dump(word.document())) for external_id, word in words]

@@ -19,7 +19,7 @@ from typing import Any
 from sqlmodel import Session
 
 from mastering.cases import WILLING, links_after, replayed
-from mastering.imports.rows import change_of
+from mastering.imports.rows import ERASED, change_of
 from mastering.rules.change import Change
 from mastering.rules.decision import Action, Situation
 from mastering.rules.lifecycle import Status
@@ -49,8 +49,6 @@ _ASKED = frozenset(
 )
 """Situations whose outcome depends on the policy or the ranking."""
 _NEW = "new"
-_ERASED = "{}"
-"""The effect of a row that says nothing any more, as the person was erased."""
 
 
 @dataclass(slots=True)
@@ -87,7 +85,7 @@ class Replay:
         """The rows of the plan that would have come out otherwise, in its order."""
         after = 0
         while rows := store.changes(self.session, self.run.id, after, _AT_ONCE):
-            changes = [(row.seq, change_of(row)) for row in rows if row.effect != _ERASED]
+            changes = [(row.seq, change_of(row)) for row in rows if row.effect != ERASED]
             users = self._people(changes)
             yield [found for _, change in changes if (found := self._again(change, users)) is not None]
             after = rows[-1].seq
