@@ -9,13 +9,14 @@ from __future__ import annotations
 import os
 import re
 import signal
-import socket
 import subprocess
 import sys
 from collections import defaultdict
 from collections.abc import Mapping
 from contextlib import suppress
 from pathlib import Path
+
+from tests.process import free_port
 
 DOCS = Path(__file__).parents[1] / "docs"
 _BLOCK = re.compile(r"^```(sh|text)\n(.*?)^```$", re.MULTILINE | re.DOTALL)
@@ -30,7 +31,7 @@ def blocks(name: str) -> list[tuple[str, str]]:
 
 def run(name: str, folder: Path, environment: Mapping[str, str] | None = None) -> list[str]:
     """Run a page's commands in `folder`; what each `sh` block printed. The first command that fails stops it."""
-    port, others = _free_port(), defaultdict[str, int](_free_port)
+    port, others = free_port(), defaultdict[str, int](free_port)
     commands = f"\necho '{_MARK}'\n".join(text for kind, text in blocks(name) if kind == "sh")
     script = f"set -eu -o pipefail\ntrap 'kill $(jobs -p); wait' EXIT\n{commands}"
     script = re.sub(r":(81\d\d)\b", lambda found: f":{others[found[1]]}", script.replace(":8000", f":{port}"))
@@ -48,10 +49,3 @@ def run(name: str, folder: Path, environment: Mapping[str, str] | None = None) -
         log.seek(0)
         assert shell.returncode == 0, printed + log.read()
     return printed.split(f"{_MARK}\n")
-
-
-def _free_port() -> int:
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        port: int = probe.getsockname()[1]
-        return port

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import random
 import socket
 import subprocess
 import sys
@@ -15,6 +16,9 @@ import httpx
 import pytest
 
 ROOT = Path(__file__).parents[1]
+_FIRST_PORT = 10_000
+_PORTS = random.SystemRandom()  # not the one that Hypothesis sets, to the same in every process of the tests
+_SYSTEMS_PORTS = Path("/proc/sys/net/ipv4/ip_local_port_range")
 
 
 @contextmanager
@@ -31,10 +35,22 @@ def serving(folder: Path, *options: str) -> Iterator[int]:
 
 
 def free_port() -> int:
-    """A port that nobody listens on."""
-    with socket.create_server(("127.0.0.1", 0)) as probe:
-        port: int = probe.getsockname()[1]
-    return port
+    """A port that nobody listens on, of those the system gives to nobody by itself.
+
+    One that it would give away may be the client's end of somebody's call by the time that a server asks for it.
+    """
+    while True:
+        port = _PORTS.randrange(_FIRST_PORT, _first_of_the_system())
+        with suppress(OSError), socket.create_server(("127.0.0.1", port)):
+            return port
+
+
+def _first_of_the_system() -> int:
+    if _SYSTEMS_PORTS.is_file():
+        first = int(_SYSTEMS_PORTS.read_text().split()[0])
+        if first > 2 * _FIRST_PORT:
+            return first
+    return 32_768
 
 
 def environment() -> dict[str, str]:

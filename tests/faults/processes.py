@@ -5,7 +5,6 @@ from __future__ import annotations
 import json
 import os
 import signal
-import socket
 import subprocess
 import sys
 import time
@@ -16,6 +15,8 @@ from pathlib import Path
 from typing import Any
 
 import httpx
+
+from tests.process import free_port
 
 ROOT = Path(__file__).parents[2]
 TOKEN = "the-admins-token-of-a-server-that-dies"
@@ -48,8 +49,7 @@ class Process:
         """Start it and, if it serves, wait until it answers."""
         serves = self.command[0] == "serve"
         if serves:
-            with socket.create_server(("127.0.0.1", 0)) as probe:
-                self.port = probe.getsockname()[1]
+            self.port = free_port()
         environment = {name: value for name, value in os.environ.items() if not name.startswith("MASTERING_")}
         environment |= {"MASTERING_DATA_DIR": str(self.folder), "MASTERING_ADMIN_TOKEN": TOKEN, "PYTHONPATH": str(ROOT)}
         environment |= {"MASTERING_LEASE_SECONDS": "2"}

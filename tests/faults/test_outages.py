@@ -27,6 +27,7 @@ from mastering.store.engine import open_database, reading
 from tests.faults.conftest import ACTIONS, AFTER, Place, Template
 from tests.faults.processes import PATIENCE, ROOT, TOKEN, Process
 from tests.postgres import Databases, engine_url
+from tests.process import free_port
 from tests.walks.imports_world import person
 
 
@@ -195,9 +196,7 @@ def test_a_database_file_that_is_ruined_stops_the_start_with_a_sentence(place: P
 @pytest.mark.parametrize("kind", ["sqlite"], indirect=True)
 def test_a_second_server_on_one_file_is_refused_and_the_first_one_works_on(place: Place) -> None:
     server = place.start()
-    with socket.create_server(("127.0.0.1", 0)) as probe:
-        port = probe.getsockname()[1]
-    command = [sys.executable, "-m", "mastering.cli", "serve", "--data-dir", str(place.folder), "--port", str(port)]
+    command = [sys.executable, "-m", "mastering.cli", "serve", "--data-dir", str(place.folder), "--port", str(free_port())]
     ended = subprocess.run(command, check=False, capture_output=True, text=True, cwd=ROOT, timeout=PATIENCE)
     assert ended.returncode == 2
     assert "another server works on" in ended.stderr
