@@ -19,7 +19,14 @@ from mastering.settings import Settings
 from mastering.store.engine import open_database
 from tests.postgres import Databases, Postgres
 
-_IN_EARNEST = {"fsync": "on", "full_page_writes": "on", "shared_buffers": "512MB", "max_wal_size": "4GB", "deadlock_timeout": "1s"}
+_IN_EARNEST = {
+    "fsync": "on",
+    "full_page_writes": "on",
+    "shared_buffers": "512MB",
+    "wal_buffers": "64MB",
+    "max_wal_size": "4GB",
+    "deadlock_timeout": "1s",
+}
 
 
 class Kind(StrEnum):

@@ -225,9 +225,8 @@ class _Queue:
         asked = {user_id for row in self.rows for user_id in (*row.match.user_ids, *row.account.candidates)}
         if not others.isdisjoint(asked | self.known):
             return False
-        matching = self.terms.policy.matching
-        ways = {way for row in self.rows for way in ways_of(matching, row.prepared.keys)}
-        return ways.isdisjoint(store.Directory(self.ledger.session, matching).ways(others))
+        directory = store.Directory(self.ledger.session, self.terms.policy.matching)
+        return not directory.lead_to([row.prepared.keys for row in self.rows], others)
 
     def place(self, rows: Iterable[_Row], after: tables.ImportRun | None) -> int:
         """Give these rows the places that all rows' claims leave them; how many moved."""

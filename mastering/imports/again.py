@@ -12,7 +12,7 @@ written, and the record is remembered as unfinished, so that the next one is loo
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import replace
 from typing import Any
 
@@ -44,11 +44,13 @@ _NAMED = frozenset({Action.create, Action.link, Action.release})
 class Again:
     """What others have changed since the run was planned, and what that means for one batch of its rows."""
 
-    def __init__(self, ledger: Ledger, run: tables.ImportRun, terms: Terms, changes: Sequence[tuple[int, Change]]) -> None:
+    def __init__(
+        self, ledger: Ledger, run: tables.ImportRun, terms: Terms, changes: Sequence[tuple[int, Change]], records: Mapping[int, Prepared]
+    ) -> None:
         session, self._ledger, self._run, self._terms = ledger.session, ledger, run, terms
         new = {change.external_id for _, change in changes if change.external_id and change.app_user_id is None}
         self._appeared = people.accounts_of_app(session, run.app_id, new)
-        self._arriving = dict(arriving(terms, changes))
+        self._arriving = records
         self._directory = store.Directory(session, terms.policy.matching)
         self._crowd = Crowd(self._directory.find([prepared.keys for prepared in self._arriving.values()]))
         self._holders: dict[str, str | None] = {}

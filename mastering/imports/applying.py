@@ -7,7 +7,7 @@ then; that nobody appears whom one of its records would match is seen to when it
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
 from functools import cache
 from typing import Any
@@ -18,11 +18,10 @@ from mastering.imports.rows import change_of
 from mastering.imports.undoing import UNDO, apply_undo, load_undone
 from mastering.ledger import Ledger, Why
 from mastering.rematch import ways_to
-from mastering.rules.change import Change, Terms
+from mastering.rules.change import Change, Prepared, Terms
 from mastering.rules.decision import Action
 from mastering.rules.hooked import hook_facts
 from mastering.rules.lifecycle import Trigger
-from mastering.rules.matching import ways_of
 from mastering.rules.people import WITHDRAWN, Account, User
 from mastering.rules.record import AccountState
 from mastering.rules.undo import was_of
@@ -42,6 +41,7 @@ def apply_batch(ledger: Ledger, run: tables.ImportRun, rows: Sequence[store.Chan
     session, app_id, run_id = ledger.session, run.app_id, run.id
     changes = [(row.seq, change_of(row)) for row in rows]
     terms = cache(terms_now)
+    records = cache(lambda: dict(arriving(terms(), changes)))
     ledger.load_accounts({change.app_user_id for _, change in changes if change.app_user_id})
     ledger.load_users({change.user_id for _, change in changes if change.user_id})
     if run.source == UNDO:
@@ -49,7 +49,7 @@ def apply_batch(ledger: Ledger, run: tables.ImportRun, rows: Sequence[store.Chan
     kept = list[bulk.Row]()
     seen = store.last_event(session)
     if store.others_acted(session, run.id, run.as_of_event):
-        again = Again(ledger, run, terms(), changes)
+        again = Again(ledger, run, terms(), changes, records())
         for seq, change in changes:
             followed = again.decide(seq, change)
             if followed is not None:
@@ -63,20 +63,20 @@ def apply_batch(ledger: Ledger, run: tables.ImportRun, rows: Sequence[store.Chan
     for account in ledger.accounts.values():
         if account.ways is not None and account.situation is not None:
             account.ways = ways_to(terms(), account)
-    looked(session, seen, lambda others: _still_match(ledger, terms(), changes, others))
+    looked(session, seen, lambda others: _still_match(ledger, terms(), changes, records(), others))
     ledger.flush()
     befores.add(session, kept)
     run.cursor = rows[-1].seq
 
 
-def _still_match(ledger: Ledger, terms: Terms, changes: Sequence[tuple[int, Change]], others: set[str]) -> bool:
+def _still_match(
+    ledger: Ledger, terms: Terms, changes: Sequence[tuple[int, Change]], records: Mapping[int, Prepared], others: set[str]
+) -> bool:
     """Whether none of those of whom others have told meanwhile is, or would now be, somebody whom an arriving record was matched with."""
-    records = dict(arriving(terms, changes))
     if not others.isdisjoint(user_id for seq, change in changes if seq in records for user_id in change.candidates):
         return False
-    matching = terms.policy.matching
-    ways = {way for prepared in records.values() for way in ways_of(matching, prepared.keys)}
-    return not ways or ways.isdisjoint(store.Directory(ledger.session, matching).ways(others))
+    directory = store.Directory(ledger.session, terms.policy.matching)
+    return not directory.lead_to([prepared.keys for prepared in records.values()], others)
 
 
 # -- one row, as planned ----------------------------------------------------------------------------------------------

@@ -252,7 +252,10 @@ def _apply_next(lease: Lease, at_once: int) -> bool:
         more = bool(rows)
         if rows:
             policy = catalog.policy_from(mine.policy or "{}")
+            before = mine.cursor
             apply_batch(ledger, mine, rows, lambda: terms_of(session, mine.app_id, mine.mode, now, policy))
+            if _is_much_more(before, mine.cursor):
+                store.count_accounts(session)
         else:
             more = _queue_looks_again(session, ledger, mine, now)
         if not more:
@@ -260,6 +263,12 @@ def _apply_next(lease: Lease, at_once: int) -> bool:
         session.add(mine)
     _log.info("batch applied" if more else "run completed", done=mine.cursor, changes=mine.changes)
     return more
+
+
+def _is_much_more(before: int, now: int) -> bool:
+    """Whether a run has come past its first 10,000 changes, or past four times as many as then: 40,000, 160,000 and so on."""
+    steps = [((count // _MANY).bit_length() + 1) // 2 for count in (before, now)]
+    return steps[0] < steps[1]
 
 
 def _require_whole(run: tables.ImportRun, seqs: list[int]) -> None:

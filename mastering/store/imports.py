@@ -4,11 +4,13 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Collection, Iterator, Sequence
+from functools import partial
 from itertools import count
 from operator import attrgetter
 from typing import Any, cast
 
 from sqlalchemy import ColumnElement, CursorResult, Row, delete, func, or_, select
+from sqlalchemy.orm import aliased
 from sqlmodel import Session, col
 
 from mastering.rules.lifecycle import Status
@@ -100,6 +102,13 @@ def take_stock(session: Session) -> None:
     bulk.take_stock(session, *(str(table.__tablename__) for table in (tables.User, tables.AppUser, tables.HistoryEvent)))
 
 
+def count_accounts(session: Session) -> None:
+    """In the course of a run: until PostgreSQL looks at the accounts it believes that an app has a handful of them, and reads all that the run
+    has made by now to find those of the next batch (see `bulk.take_stock`).
+    """
+    bulk.take_stock(session, str(tables.AppUser.__tablename__))
+
+
 def last_event(session: Session) -> int:
     """The position of the newest event of history: whatever is asked after this sees all that it tells of."""
     return int(session.execute(select(func.max(col(tables.HistoryEvent.position)))).scalar() or 0)
@@ -110,14 +119,17 @@ def others_acted(session: Session, run_id: str, since: int) -> bool:
     return session.execute(select(1).where(_by_others(run_id, since), ~_of_no_concern()).limit(1)).first() is not None
 
 
-def _of_no_concern() -> ColumnElement[bool]:
+def _of_no_concern(event: type[tables.HistoryEvent] = tables.HistoryEvent) -> ColumnElement[bool]:
     """Of an event, that no row of any plan was decided on what it tells."""
-    return or_(*(col(tables.HistoryEvent.type).startswith(kind) for kind in ("import.", "token.", "hook.", "provisioning.")))
+    return or_(*(col(event.type).startswith(kind) for kind in ("import.", "token.", "hook.", "provisioning.")))
 
 
 def _by_others(run_id: str, since: int) -> ColumnElement[bool]:
-    event = tables.HistoryEvent
-    return told_since(since) & (col(event.run_id).is_(None) | (col(event.run_id) != run_id))
+    return told_since(since) & _of_others(run_id)
+
+
+def _of_others(run_id: str, event: type[tables.HistoryEvent] = tables.HistoryEvent) -> ColumnElement[bool]:
+    return col(event.run_id).is_(None) | (col(event.run_id) != run_id)
 
 
 def changed_by_others(session: Session, run_id: str, since: int, subjects: Collection[str]) -> set[str]:
@@ -128,10 +140,19 @@ def changed_by_others(session: Session, run_id: str, since: int, subjects: Colle
 
 
 def options_changed(session: Session, run_id: str, since: int) -> bool:
-    """Whether anybody has changed what concerns everyone since that position: an app, its policy or mapping, the ranking, the org's options."""
+    """Whether anybody has changed what concerns everyone since that position: an app, its policy or mapping, the ranking, the org's options.
+
+    Their few events are found by whose they are, before it is asked when they were written: PostgreSQL left to choose reads what others' imports
+    have told of people since, all of it for every batch.
+    """
     event = tables.HistoryEvent
-    everyones = col(event.subject).in_(select(col(tables.App.id))) | col(event.subject).in_(select(col(tables.Org.id)))
-    return session.execute(select(1).where(everyones, _by_others(run_id, since), ~_of_no_concern()).limit(1)).first() is not None
+    everyone = [each for ids in (select(col(tables.App.id)), select(col(tables.Org.id))) for each in session.execute(ids).scalars()]
+    theirs = (
+        select(event).where(among(session, col(event.subject), everyone)).cte("theirs").prefix_with("MATERIALIZED", dialect="postgresql")
+    )
+    told = aliased(event, theirs)
+    query = select(1).where(col(told.position) > since, _of_others(run_id, told), ~_of_no_concern(told)).limit(1)
+    return session.execute(query).first() is not None
 
 
 # -- finding people -------------------------------------------------------------------------------------------------
@@ -162,18 +183,28 @@ class Directory:
             found.update(self._rows(col(tables.User.name_key), {keys.name for keys in wanted if keys.name}))
         return found
 
-    def keys(self, user_ids: Collection[str]) -> dict[str, Keys]:
-        """The keys of these users, as they are now."""
-        query = select(col(tables.User.id), col(tables.User.login), col(tables.User.profile))
-        return {
-            user_id: keys_of_user(self._matching, login, load(profile))
-            for part in slices(user_ids)
-            for user_id, login, profile in self._session.execute(query.where(col(tables.User.id).in_(part)))
-        }
+    def lead_to(self, wanted: Collection[Keys], user_ids: Collection[str]) -> bool:
+        """Whether one of these keys leads to one of these users, as they are now, or asks for the login of one."""
+        matching, user = self._matching, tables.User
+        if not wanted:
+            return False
+        if matching.attributes:
+            ways = {way for keys in wanted for way in ways_of(matching, keys)}
+            return not ways.isdisjoint(self.ways(user_ids))
+        compared: dict[str, Any] = {"login": col(user.login_key)}
+        if matching.email:
+            compared["email"] = col(user.email_key)
+        if matching.allow_partial:
+            compared["name"] = col(user.name_key)
+        led = [{getattr(keys, name) for keys in wanted} - {None} for name in compared]
+        query = select(*compared.values())
+        theirs = (self._session.execute(query.where(among(self._session, col(user.id), part))).all() for part in slices(user_ids))
+        return any(not keys.isdisjoint(column) for rows in theirs for keys, column in zip(led, zip(*rows, strict=True), strict=False))
 
     def ways(self, user_ids: Collection[str]) -> set[str]:
         """By what rows are found that these users, as they are now, concern: those who are no more are found by having been there."""
-        led = {way for keys in self.keys(user_ids).values() for way in ways_of(self._matching, keys)}
+        keys = self._keys_now if self._matching.attributes else partial(self._rows, col(tables.User.id))
+        led = {way for _, of_user in keys(user_ids) for way in ways_of(self._matching, of_user)}
         return led.union(map(way_to_user, user_ids))
 
     def holders(self, login_keys: Collection[str]) -> dict[str, str]:
@@ -191,6 +222,13 @@ class Directory:
         for part in slices(values):
             for user_id, login, email, name in self._session.execute(query.where(among(self._session, column, part))):
                 yield user_id, Keys(login, email, name, self._attributes.get(user_id, ()))
+
+    def _keys_now(self, user_ids: Collection[str]) -> Iterator[tuple[str, Keys]]:
+        """The keys of these users with the attributes of the third option, which their profiles alone have."""
+        query = select(col(tables.User.id), col(tables.User.login), col(tables.User.profile))
+        for part in slices(user_ids):
+            for user_id, login, profile in self._session.execute(query.where(among(self._session, col(tables.User.id), part))):
+                yield user_id, keys_of_user(self._matching, login, load(profile))
 
     def _attribute_index(self) -> dict[tuple[str | None, ...], list[str]]:
         """Users by the attributes of the third option: one pass over the directory, made when it is first asked for."""

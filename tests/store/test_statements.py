@@ -10,11 +10,14 @@ from typing import Any
 import pytest
 from sqlalchemy import Engine, event
 
+from mastering.catalog import policies
+from mastering.clock import now
+from mastering.rules.policy import ImportPolicy
 from mastering.store import bulk, tables
 from mastering.store import imports as store
 from mastering.store.documents import load
 from mastering.store.engine import reading, writing
-from tests.walks.imports_world import World, calm, person
+from tests.walks.imports_world import ADMIN, World, calm, person
 
 BATCH = 2_000
 
@@ -111,9 +114,27 @@ def test_the_next_rows_of_a_plan_come_also_where_the_first_ones_are_gone(world: 
         assert store.changes(session, run_id, 99, 4) == []
 
 
+def test_whether_options_have_changed_is_read_from_what_is_told_of_them_and_not_from_what_others_imported(world: World) -> None:
+    if world.engine.dialect.name == "sqlite":
+        pytest.skip("SQLite plans by the indexes alone")
+    app_id, other_id = world.app("HR", calm()), world.app("Directory", calm())
+    run_id = world.begin(app_id)
+    world.send(other_id, [person(f"p{number}") for number in range(1_000)])
+    with reading(world.engine) as session:
+        since = store.last_event(session) - 2_000
+        with _noted(world.engine) as asked:
+            assert not store.options_changed(session, run_id, since)
+        statement, values = asked[-1]
+        found = session.connection().exec_driver_sql(f"EXPLAIN (ANALYZE, FORMAT JSON) {statement}", values).scalar_one()
+    assert max(_rows_of(found[0]["Plan"])) < 50
+    policies.replace(world.engine, ADMIN, now(), other_id, ImportPolicy())
+    with reading(world.engine) as session:
+        assert store.options_changed(session, run_id, since)
+
+
 def _rows_of(node: dict[str, Any]) -> Iterator[float]:
-    """How many rows each step of a plan gave."""
-    yield node["Actual Rows"]
+    """How many rows each step of a plan went through."""
+    yield node["Actual Rows"] + sum(of_it for name, of_it in node.items() if name.startswith("Rows Removed by"))
     for part in node.get("Plans", ()):
         yield from _rows_of(part)
 
