@@ -12,6 +12,7 @@ from sqlalchemy import Engine, event
 
 from mastering.catalog import policies
 from mastering.clock import now
+from mastering.imports import steps
 from mastering.rules.policy import ImportPolicy
 from mastering.store import bulk, tables
 from mastering.store import imports as store
@@ -130,6 +131,20 @@ def test_whether_options_have_changed_is_read_from_what_is_told_of_them_and_not_
     policies.replace(world.engine, ADMIN, now(), other_id, ImportPolicy())
     with reading(world.engine) as session:
         assert store.options_changed(session, run_id, since)
+
+
+def test_accounts_are_counted_in_the_course_of_a_run_whenever_there_are_four_times_as_many(
+    world: World, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(steps, "_MANY", 10)
+    monkeypatch.setattr(steps, "AT_ONCE", 10)
+    app_id = world.app("HR", calm())
+    with _noted(world.engine) as asked:
+        world.send(app_id, [person(f"p{number}") for number in range(170)])
+    counted = [statement for statement, _ in asked if statement == "ANALYZE app_users"]
+    assert len(counted) == (
+        3 if world.engine.dialect.name == "postgresql" else 0
+    )  # after 10, 40 and 160; SQLite plans by the indexes alone
 
 
 def _rows_of(node: dict[str, Any]) -> Iterator[float]:
