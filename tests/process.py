@@ -46,6 +46,7 @@ def free_port() -> int:
 
 
 def _first_of_the_system() -> int:
+    """Where the system begins with those it gives away. If that leaves us hardly any, or it does not say, where Linux begins with them."""
     if _SYSTEMS_PORTS.is_file():
         first = int(_SYSTEMS_PORTS.read_text().split()[0])
         if first > 2 * _FIRST_PORT:

@@ -17,7 +17,9 @@ from mastering.clock import now
 from mastering.errors import Invalid
 from mastering.imports import applying, steps
 from mastering.ledger import Ledger
+from mastering.rules.matching import Keys, keys_of_user, ways_of
 from mastering.rules.policy import Confirmation, Matching
+from mastering.store import imports as store
 from mastering.store import people, tables
 from mastering.store.engine import open_database, reading, writing
 from mastering.store.looks import OvertakenError, looked
@@ -221,3 +223,28 @@ def test_nothing_is_kept_of_a_transaction_whose_look_does_not_stand(world: World
         overtaken()
     assert emails(world) == ["theirs@example.com"]
     assert is_outage(raised.value)  # nobody's mistake: the caller is told to try again
+
+
+OPTIONS = [
+    Matching(username=username, email=email, allow_partial=partial)
+    for username, email in ((True, False), (False, True), (True, True))
+    for partial in (False, True)
+]
+ALONE: dict[str, Callable[[Keys], Keys]] = {
+    "login": lambda keys: Keys(keys.login, None, None),
+    "email": lambda keys: Keys(None, keys.email, None),
+    "name": lambda keys: Keys(None, None, keys.name),
+}
+
+
+@pytest.mark.parametrize("by", ALONE)
+@pytest.mark.parametrize("matching", OPTIONS, ids=repr)
+def test_a_record_is_led_to_who_appeared_by_the_very_keys_that_a_waiting_row_is_found_by(world: World, matching: Matching, by: str) -> None:
+    appeared, other = world.by_hand("anna", email="a@post.example"), world.by_hand("berta", email="b@post.example")
+    record = ALONE[by](keys_of_user(matching, appeared.login, appeared.profile))
+    with reading(world.engine) as session:
+        directory = store.Directory(session, matching)
+        counts = not directory.ways([appeared.id]).isdisjoint(ways_of(matching, record))
+        assert directory.lead_to([record], [appeared.id, other.id]) is counts
+        assert not directory.lead_to([record], [other.id])
+    assert counts is (by == "login" or (by == "email" and matching.email) or (by == "name" and matching.allow_partial))
