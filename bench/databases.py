@@ -26,6 +26,7 @@ _IN_EARNEST = {
     "wal_buffers": "64MB",
     "max_wal_size": "4GB",
     "deadlock_timeout": "1s",
+    "autovacuum": "on",
 }
 
 

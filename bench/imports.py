@@ -1,20 +1,24 @@
 """What becomes of an import as it grows: first, unchanged, a hundredth changed, a quarter missing and held, approved.
 
-All on one app, one after the other, over HTTP. In between, the two yardsticks of the same run: the bare copy of the rows that the first
-import wrote, and the time that the database needs to give out the digests by which unchanged records are known again.
+All on one app, one after the other, over HTTP. Of the same run are the two yardsticks: the time that the database needs to give out the digests
+by which unchanged records are known again, and, at the end and on a database server of its own, the bare copy of the rows that the first
+import wrote.
 """
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+import tempfile
+from dataclasses import dataclass, replace
 from datetime import datetime
+from math import nan
+from pathlib import Path
 from time import perf_counter
 from typing import Any
 
 from sqlalchemy import bindparam, text
 
 from bench import bare
-from bench.databases import Place, engine_of
+from bench.databases import Kind, Place, engine_of, place
 from bench.people import lines, lines_of
 from bench.server import Service, blocks, expect, serving
 from mastering.store.engine import reading
@@ -27,7 +31,6 @@ class Grown:
     """One size on one database: rates in records a second, of the approval in changes a second; times in seconds; memory in megabytes."""
 
     records: int
-    bare: float
     first: float
     unchanged: float
     planning: float
@@ -36,23 +39,33 @@ class Grown:
     held: float
     approved: float
     peak_mb: float
+    bare: float = nan
+    """Not known before the rows are copied, which is last."""
 
 
-def measure(place: Place, count: int) -> Grown:
-    """All of it, on a new database."""
-    url = place.new()
-    with serving(place.folder, MASTERING_DATABASE_URL=url) as service:
+def measure(kind: Kind, count: int) -> Grown:
+    """All of it, the imports and the copy each on a database server of its own."""
+    with tempfile.TemporaryDirectory() as folder:
+        rows = Path(folder) / "rows"
+        with place(kind) as where:
+            grown = _imports(where, count, rows)
+        with place(kind) as another:
+            return replace(grown, bare=bare.rate(rows, another.new()))
+
+
+def _imports(where: Place, count: int, rows: Path) -> Grown:
+    """The imports, on a new database; what rows the first of them wrote is kept in this file."""
+    url = where.new()
+    with serving(where.folder, MASTERING_DATABASE_URL=url) as service:
         app, body = service.make_app(), blocks(lines(count))
         first = count / service.carry_out(app, body)[1]
-        copied = bare.rate(url, place.new())
+        bare.keep(url, rows)
         run, took = service.carry_out(app, body)
         digests = _sweeping_digests(url, app), _asking_digests(url, app, count)
         changed = count / service.carry_out(app, blocks(lines_of(range(count), changed_every=100)))[1]
         missing, waited = service.carry_out(app, blocks(lines_of(range(count - count // 4), changed_every=100)), ends="HELD")
         approved = (count // 4) / _approve(service, missing)
-        return Grown(
-            count, copied, first, count / took, _planning(url, run["id"]), digests, changed, count / waited, approved, service.peak_mb()
-        )
+        return Grown(count, first, count / took, _planning(url, run["id"]), digests, changed, count / waited, approved, service.peak_mb())
 
 
 def _sweeping_digests(url: str, app: str) -> float:

@@ -14,7 +14,7 @@ from rich.console import Console
 from rich.table import Table
 
 from bench import imports, load, workers
-from bench.databases import Kind, Place, place
+from bench.databases import Kind, place
 from bench.imports import Grown
 from bench.load import Loaded
 
@@ -30,18 +30,17 @@ def main(arguments: Sequence[str]) -> None:
     asked = parser.parse_args(arguments)
     console = Console(width=130)
     for kind in asked.database:
-        with place(kind) as where:
-            _grow(console, kind, where, sorted(asked.records))
-            most = min(_MOST, max(asked.records))
-            _under_load(console, kind, where, most)
-            if kind is Kind.postgresql:
-                _two_workers(console, where, max(1, most // 2))
+        _grow(console, kind, sorted(asked.records))
+        most = min(_MOST, max(asked.records))
+        _under_load(console, kind, most)
+        if kind is Kind.postgresql:
+            _two_workers(console, most)
 
 
-def _grow(console: Console, kind: Kind, where: Place, sizes: Sequence[int]) -> None:
+def _grow(console: Console, kind: Kind, sizes: Sequence[int]) -> None:
     found = []
     for size in sizes:
-        found.append(imports.measure(where, size))
+        found.append(imports.measure(kind, size))
         console.print(f"{kind}: {size:,} records are measured; load {_load()}")
     table = Table(
         "what", *(f"{each.records:,}" for each in found), "wanted", title=f"{kind}, records a second unless said otherwise; load {_load()}"
@@ -75,8 +74,11 @@ _ROWS: tuple[tuple[str, Callable[[Grown, Grown], str], str], ...] = (
 )
 
 
-def _under_load(console: Console, kind: Kind, where: Place, count: int) -> None:
-    heard = [load.measure(where, processes, count) for processes in ((1, 2) if kind is Kind.postgresql else (1,))]
+def _under_load(console: Console, kind: Kind, count: int) -> None:
+    heard = []
+    for processes in (1, 2) if kind is Kind.postgresql else (1,):
+        with place(kind) as where:
+            heard.append(load.measure(where, processes, count))
     table = Table(
         "what", *(f"{each.processes} process(es)" for each in heard), "wanted", title=f"{kind}, while {count:,} people come; load {_load()}"
     )
@@ -93,11 +95,12 @@ _LOADED: tuple[tuple[str, Callable[[Loaded], str], str], ...] = (
 )
 
 
-def _two_workers(console: Console, where: Place, count: int) -> None:
-    one, two = workers.rate(where, count, 1), workers.rate(where, count, 2)
-    table = Table("what", "measured", "wanted", title=f"two apps of {count:,} people each; load {_load()}")
-    table.add_row("one worker", f"{one:,.0f} records/s", "")
-    table.add_row("two workers", f"{two:,.0f} records/s, {two / one:.2f} of one's", "≥ 1.6 where two cores are free")
+def _two_workers(console: Console, count: int) -> None:
+    found = workers.compare(count)
+    table = Table("what", "records a second", "together", "wanted", title=f"two apps of {count:,} people each; load {_load()}")
+    for many, name in ((1, "one worker"), (2, "two workers")):
+        table.add_row(name, ", ".join(f"{rate:,.0f}" for rate in found.rates[many]), f"{found.rate(many):,.0f}", "")
+    table.add_row("two over one", "", f"{found.ratio:.2f}", "≥ 1.6 where two cores are free")
     console.print(table)
 
 
