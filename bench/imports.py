@@ -1,4 +1,4 @@
-"""What becomes of an import as it grows: first, unchanged, a hundredth changed, a quarter missing and held, approved.
+"""What becomes of an import as it grows: first, unchanged, a hundredth changed, a quarter missing and held, approved, undone.
 
 All on one app, one after the other, over HTTP. Of the same run are the two yardsticks: the time that the database needs to give out the digests
 by which unchanged records are known again, and, at the end and on a database server of its own, the bare copy of the rows that the first
@@ -28,7 +28,7 @@ _AT_ONCE = 5_000
 
 @dataclass(frozen=True, slots=True)
 class Grown:
-    """One size on one database: rates in records a second, of the approval in changes a second; times in seconds; memory in megabytes."""
+    """One size on one database: rates in records a second, of the approval and its undo in changes a second; times in seconds; memory in megabytes."""
 
     records: int
     first: float
@@ -38,6 +38,7 @@ class Grown:
     changed: float
     held: float
     approved: float
+    undone: float
     peak_mb: float
     bare: float = nan
     """Not known before the rows are copied, which is last."""
@@ -65,7 +66,9 @@ def _imports(where: Place, count: int, rows: Path) -> Grown:
         changed = count / service.carry_out(app, blocks(lines_of(range(count), changed_every=100)))[1]
         missing, waited = service.carry_out(app, blocks(lines_of(range(count - count // 4), changed_every=100)), ends="HELD")
         approved = (count // 4) / _approve(service, missing)
-        return Grown(count, first, count / took, _planning(url, run["id"]), digests, changed, count / waited, approved, service.peak_mb())
+        undone = (count // 4) / _undo(service, missing)
+        planning = _planning(url, run["id"])
+        return Grown(count, first, count / took, planning, digests, changed, count / waited, approved, undone, service.peak_mb())
 
 
 def _sweeping_digests(url: str, app: str) -> float:
@@ -111,4 +114,12 @@ def _approve(service: Service, run: dict[str, Any]) -> float:
     started = perf_counter()
     approval = service.client.post(f"/api/v1/imports/{run['id']}/lifecycle/approve", json={"planHash": run["planHash"]})
     expect(service.ended(approval.raise_for_status().json()), "COMPLETED")
+    return perf_counter() - started
+
+
+def _undo(service: Service, run: dict[str, Any]) -> float:
+    """Seconds from asking for a run to be undone to the end of the run that undoes it."""
+    started = perf_counter()
+    undo = service.client.post(f"/api/v1/imports/{run['id']}/lifecycle/undo")
+    expect(service.ended(undo.raise_for_status().json()), "COMPLETED")
     return perf_counter() - started

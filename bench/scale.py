@@ -70,6 +70,7 @@ _ROWS: tuple[tuple[str, Callable[[Grown, Grown], str], str], ...] = (
     ("one in a hundred changed", lambda now, then: _grown(now.changed, then.changed), "≥ 0.80"),
     ("a quarter missing, held", lambda now, then: _grown(now.held, then.held), "≥ 0.80"),
     ("approved, changes a second", lambda now, then: _grown(now.approved, then.approved), "≥ 0.80"),
+    ("undone, changes a second", lambda now, then: _grown(now.undone, then.undone), ""),
     ("peak memory of the process", lambda now, _: f"{now.peak_mb:,.0f} MB", "< 600 MB at 1,000,000"),
 )
 
