@@ -8,7 +8,7 @@ from __future__ import annotations
 from collections.abc import Collection, Iterable, Iterator
 from typing import Any, cast
 
-from sqlalchemy import ARRAY, ColumnElement, Select, String, any_, func, literal, select
+from sqlalchemy import ColumnElement, Select, any_, func, literal, select
 from sqlmodel import Session, SQLModel, col
 
 from mastering.rules.lifecycle import Status
@@ -18,6 +18,7 @@ from mastering.rules.text import fold_login, fold_name, joined_names
 from mastering.store import tables
 from mastering.store.bulk import Row
 from mastering.store.documents import dump, load
+from mastering.store.texts import Texts
 
 MAX_IN = 5_000
 """Values that are asked for at once."""
@@ -272,7 +273,7 @@ def _locked(query: Select[Any], key: Any, *, lock: bool) -> Select[Any]:
 def among(session: Session, column: Any, values: Collection[str]) -> ColumnElement[bool]:
     """Whether a column has one of these texts. They are bound as one value: thousands are not named, parsed and planned one by one."""
     if session.get_bind().dialect.name == "postgresql":
-        return cast("ColumnElement[bool]", column == any_(literal(list(values), ARRAY(String))))
+        return cast("ColumnElement[bool]", column == any_(literal(values, Texts())))
     return cast("ColumnElement[bool]", column.in_(select(func.json_each(dump(list(values))).table_valued("value").c.value)))
 
 
