@@ -25,7 +25,7 @@ from mastering.errors import MasteringError
 from mastering.imports import kept, rows
 from mastering.rules.policy import ImportPolicy, Matching, Username, UsernameFormat, WhenDeactivated
 from mastering.rules.record import Mode
-from mastering.store import catalog, previews, tables
+from mastering.store import catalog, history, previews, tables
 from mastering.store.documents import dump, load
 from mastering.store.engine import open_scratch, reading, writing
 from mastering.users import Act
@@ -137,7 +137,10 @@ def erased(org: Org, name: str) -> None:
     for user_id in org.ids(name):
         with suppress(MasteringError):
             moved(Act.deactivate)(org, user_id)
+        with reading(org.engine) as session:
+            told = [(load(event.body).get("account"), load(event.values_json or "{}")) for event in history.chain(session, user_id)]
         erasure.erase(org.engine, ADMIN, now(), user_id)
+        org.erased |= {(account["appId"], values["externalId"]) for account, values in told if account and "externalId" in values}
 
 
 Found = dict[str, tuple[Any, ...]]
@@ -167,7 +170,8 @@ def check(org: Org, app_id: str, sent: list[dict[str, Any]], mode: Mode, wanted:
     told = [foreseen(preview(org, each, run_id=run.id)) for each in wishes]
     assert everything(org.engine) == state, "a preview changes nothing"
     assert [found for found, _ in told] == [
-        {who: row for who, row in each.items() if who not in doubtful} for each, (_, doubtful) in zip(expected, told, strict=True)
+        {who: row for who, row in each.items() if who not in doubtful and (app_id, who) not in org.erased}
+        for each, (_, doubtful) in zip(expected, told, strict=True)
     ], "later on"
     assert not any(doubtful for _, doubtful in told) or somebody_is_gone(org), "whoever is there can be decided again"
     return [found for found, _ in told]
@@ -286,6 +290,21 @@ def test_who_has_been_erased_is_not_told_of_and_who_has_been_deleted_is_told_to_
         step(org)
     found = preview(org, wishes, run_id=run.id)
     assert {row.external_id: row.detail for row in found} == {"a1": again.UNDECIDED, "i1": None}
+
+
+def test_who_has_been_erased_is_not_told_of_whatever_the_wish_would_have_made_of_them(database: Engine) -> None:
+    empty(database)
+    by_login = calm(mastering=master())
+    org = Org.of(database, by_login, by_login)
+    org.world.by_hand("eve.smith", email="eve@example.com")
+    sent = [record("eve", 2), record("ann", title="Lead"), record("fay")]
+    found = check(org, org.apps["HR"], sent, Mode.INCREMENTAL, [by_address("HR")], [])
+    assert set(found[0]) == {"e2"}
+    later: list[Step] = [lambda org: erased(org, "eve")]
+    again_sent = [record("eve", 2, title="Lead"), record("fay", title="Lead")]
+    found = check(org, org.apps["HR"], again_sent, Mode.INCREMENTAL, [another_mapping("HR", "title", "'The ' + appuser.title")], later)
+    assert org.erased == {(org.apps["HR"], "e2")}
+    assert set(found[0]) == {"f1"}
 
 
 def test_the_scratch_database_is_private_and_gone_whatever_happens(

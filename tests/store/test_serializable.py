@@ -53,6 +53,8 @@ class Org:
     world: World
     apps: dict[str, str] = field(default_factory=dict)
     workers: list[Worker] = field(default_factory=list)
+    erased: set[tuple[str, str]] = field(default_factory=set)
+    """By what apps knew whom has been erased: app and external id."""
 
     @classmethod
     def of(cls, engine: Engine, *chosen: ImportPolicy) -> Org:
