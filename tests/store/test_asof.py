@@ -8,7 +8,7 @@ from datetime import UTC, datetime, timedelta
 from typing import Any
 
 import pytest
-from sqlalchemy import Engine, event, select
+from sqlalchemy import Engine, event, insert, select
 from sqlmodel import col
 
 from mastering import asof, users
@@ -130,10 +130,11 @@ def test_a_page_and_a_user_of_the_past_are_found_by_index(engine: Engine, lives:
     asof.read(engine, lives[3], START + 60 * MINUTE)
     event.remove(engine, "before_cursor_execute", note)
     plans = []
+    _have_many_others(engine)
     with reading(engine) as session:
         for statement, parameters in asked:
             if engine.dialect.name == "postgresql":
-                session.connection().exec_driver_sql("SET LOCAL enable_seqscan = off")  # there are few rows here
+                session.connection().exec_driver_sql("SET LOCAL enable_seqscan = off")  # there are few spans here
                 session.connection().exec_driver_sql("SET LOCAL enable_bitmapscan = off")
                 rows = session.connection().exec_driver_sql(f"EXPLAIN {statement}", parameters)
             else:
@@ -151,6 +152,18 @@ def test_a_page_and_a_user_of_the_past_are_found_by_index(engine: Engine, lives:
         assert "TEMP B-TREE" not in plan
     for plan in of_events:
         assert "ux_history_subject" in plan, plan
+
+
+def _have_many_others(engine: Engine) -> None:
+    """History as long as it would be in earnest: of a short one some versions of PostgreSQL read all that was told until an instant."""
+    others = [
+        {"id": f"e{n}", "subject": f"00u{n}", "seq": 1, "at": wire(START), "type": "user.create", "body": "{}", "hash": b""}
+        for n in range(5_000)
+    ]
+    with writing(engine) as session:
+        session.execute(insert(HistoryEvent), others)
+    with writing(engine) as session:
+        session.connection().exec_driver_sql("ANALYZE history")
 
 
 def test_who_had_to_wait_comes_after_whom_they_waited_for_so_that_nobody_has_two_statuses_at_an_instant(engine: Engine) -> None:
