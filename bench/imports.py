@@ -65,8 +65,8 @@ def _imports(where: Place, count: int, rows: Path) -> Grown:
         digests = _sweeping_digests(url, app), _asking_digests(url, app, count)
         changed = count / service.carry_out(app, blocks(lines_of(range(count), changed_every=100)))[1]
         missing, waited = service.carry_out(app, blocks(lines_of(range(count - count // 4), changed_every=100)), ends="HELD")
-        approved = (count // 4) / _approve(service, missing)
-        undone = (count // 4) / _undo(service, missing)
+        approved = (count // 4) / _act(service, missing, "approve", planHash=missing["planHash"])
+        undone = (count // 4) / _act(service, missing, "undo")
         planning = _planning(url, run["id"])
         return Grown(count, first, count / took, planning, digests, changed, count / waited, approved, undone, service.peak_mb())
 
@@ -109,17 +109,9 @@ def _planning(url: str, run_id: str) -> float:
     return (datetime.fromisoformat(planned) - datetime.fromisoformat(sealed)).total_seconds()
 
 
-def _approve(service: Service, run: dict[str, Any]) -> float:
-    """Seconds from the approval of a held run to its end."""
+def _act(service: Service, run: dict[str, Any], verb: str, **told: str) -> float:
+    """Seconds from asking for something to be done with a run to the end of the run that does it."""
     started = perf_counter()
-    approval = service.client.post(f"/api/v1/imports/{run['id']}/lifecycle/approve", json={"planHash": run["planHash"]})
-    expect(service.ended(approval.raise_for_status().json()), "COMPLETED")
-    return perf_counter() - started
-
-
-def _undo(service: Service, run: dict[str, Any]) -> float:
-    """Seconds from asking for a run to be undone to the end of the run that undoes it."""
-    started = perf_counter()
-    undo = service.client.post(f"/api/v1/imports/{run['id']}/lifecycle/undo")
-    expect(service.ended(undo.raise_for_status().json()), "COMPLETED")
+    answer = service.client.post(f"/api/v1/imports/{run['id']}/lifecycle/{verb}", json=told or None)
+    expect(service.ended(answer.raise_for_status().json()), "COMPLETED")
     return perf_counter() - started

@@ -40,6 +40,7 @@ from mastering.rules.record import AccountState
 from mastering.store.connections import Method
 from mastering.store.engine import open_database, writing
 from mastering.vault import Vault
+from tests.process import free_port
 
 _CALLS = 2
 _BATCH = 1_000
@@ -108,8 +109,7 @@ def _assign(ledger: Ledger, app_id: str, numbers: range) -> None:
 
 @contextmanager
 def _server(think: float) -> Iterator[str]:
-    with socket.create_server(("127.0.0.1", 0)) as probe:
-        port = probe.getsockname()[1]
+    port = free_port()
     running = subprocess.Popen([sys.executable, "-m", "bench.push", "--serve", str(port), "--think", str(think)])
     try:
         for _ in range(200):

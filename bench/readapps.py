@@ -44,6 +44,7 @@ from mastering.store.connections import Method
 from mastering.store.documents import dump, load
 from mastering.store.engine import open_database
 from mastering.vault import Vault
+from tests.process import free_port
 
 _EVERY = 100
 """Of so many users one differs in a thing."""
@@ -146,8 +147,7 @@ def _peak_mb() -> float:
 
 @contextmanager
 def _server(users: int) -> Iterator[int]:
-    with socket.create_server(("127.0.0.1", 0)) as probe:
-        port: int = probe.getsockname()[1]
+    port = free_port()
     running = subprocess.Popen([sys.executable, "-m", "bench", "readapps", str(users), "--serve", str(port)])
     try:
         for _ in range(400):

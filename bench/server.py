@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import os
-import socket
 import subprocess
 import sys
 import time
@@ -18,6 +17,7 @@ from typing import Any
 import httpx
 
 from bench.people import lines
+from tests.process import free_port
 
 _TOKEN = "bench-token-0123456789abcdef0123456789"  # noqa: S105 - of a server that lives for a minute
 _BLOCK = 1_000
@@ -100,7 +100,7 @@ def measure(folder: Path, count: int) -> Measured:
 @contextmanager
 def serving(folder: Path, **settings: str) -> Iterator[Service]:
     """A server on a database in a folder, or on the one that `MASTERING_DATABASE_URL` among the `settings` names."""
-    port = _free_port()
+    port = free_port()
     address, headers = f"http://127.0.0.1:{port}", {"Authorization": f"SSWS {_TOKEN}"}
     command = ["-m", "uvicorn", "api:create_app", "--factory", "--port", str(port), "--log-level", "warning"]
     with running(folder, command, **settings) as server, httpx.Client(base_url=address, headers=headers, timeout=_PATIENCE) as client:
@@ -141,10 +141,3 @@ def _await_ready(client: httpx.Client) -> None:
 def _peak_mb(pid: int) -> float:
     status = Path(f"/proc/{pid}/status").read_text()
     return int(status.partition("VmHWM:")[2].split()[0]) / 1024
-
-
-def _free_port() -> int:
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        port: int = probe.getsockname()[1]
-        return port

@@ -1,7 +1,7 @@
 """Thousands of texts as one value for PostgreSQL: an array, written out here (docs/decisions/0025).
 
 The driver writes an array element by element, and asks a regular expression of each whether it has to be quoted: 5 ms for 5,000 keys, of which an
-import asks for several thousand at a time. Here all are quoted, in 0.5 ms.
+import asks for several thousand at a time. Here all are quoted, in 0.6 ms.
 """
 
 from __future__ import annotations

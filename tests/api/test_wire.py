@@ -24,6 +24,7 @@ import pytest
 
 from api.uploads import MOST_UPLOADS
 from tests.api.service import ADMIN_TOKEN, CONFIRM_ALL, ENVELOPE, record
+from tests.process import free_port
 
 ROOT = Path(__file__).parents[2]
 PEOPLE = [record("jane"), record("john")]
@@ -98,8 +99,7 @@ def refused(answer: bytes) -> tuple[int, str]:
 @pytest.fixture(scope="module")
 def wire(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Wire]:
     folder = tmp_path_factory.mktemp("wire")
-    with socket.create_server(("127.0.0.1", 0)) as probe:
-        port = probe.getsockname()[1]
+    port = free_port()
     command = [sys.executable, "-m", "mastering.cli", "serve", "--port", str(port), "--data-dir", str(folder), "--log-format", "json"]
     environment = {name: value for name, value in os.environ.items() if not name.startswith("MASTERING_")}
     environment["MASTERING_ADMIN_TOKEN"] = ADMIN_TOKEN
